@@ -30,7 +30,7 @@ PLAIN = (
     "{{ bos_token }}{% for message in messages %}"
     "{% if message.role == 'assistant' %}{{ message.content + eos_token }}"
     "{% else %}{{ {'user': 'Question', 'system': 'System'}.get(message.role, message.role) }}: "
-    "{{ message.content }}\nAnswer: {% endif %}{% endfor %}"
+    "{{ message.content }}\nAnswer:\n{% endif %}{% endfor %}"
 )
 """For a base that has no chat template: words only, since new tokens would need new embeddings."""
 
