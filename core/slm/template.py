@@ -18,7 +18,7 @@ import attrs
 from attrs import field, frozen
 
 from slm.errors import SlmError
-from slm.plugin import Interface
+from slm.values import Interface
 
 if TYPE_CHECKING:
     from jinja2 import Template
