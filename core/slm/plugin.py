@@ -96,6 +96,11 @@ class Loader(Plugin, Protocol):
 
     claims: ClassVar[tuple[str, ...]] = ()
 
+    def state(self, source: Source) -> str | None:
+        """What stands for the present content of a source that is no file (an ETag, a watermark); where it is None,
+        the source is read again at every run. Files are known by their content, unasked."""
+        return None
+
     @hookspec(firstresult=True)
     def load(self, source: Source, work: Work) -> Iterator[Batch]:
         """Yield the source's rows, batch by batch; a row that can't be read goes into `Batch.rejected`."""

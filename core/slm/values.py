@@ -91,6 +91,7 @@ class Base:
     vocabulary: int = 0
     context: int = 0
     has_template: bool = False
+    format: str = "transformers"
 
 
 @frozen

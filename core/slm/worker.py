@@ -1,0 +1,305 @@
+"""The worker process: does one stage from a JSON task, sends events back, and leaves files in the stage's folder.
+
+Events go to the standard output that it was started with, one JSON line each; what plugins print goes to the log.
+"""
+
+from __future__ import annotations
+
+import errno
+import faulthandler
+import json
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import attrs
+import pluggy
+from attrs import frozen
+from filelock import FileLock
+
+from slm.choose import build
+from slm.config import Mistake, Place
+from slm.dataset import read_splits, write_splits
+from slm.errors import PluginError, SlmError
+from slm.pipeline import expand
+from slm.plugin import HOOKS, Artifact, Engine, Hardware, Job, Metrics, Model, Processed, Source, Work
+from slm.registry import Offer
+from slm.store import digest
+from slm.wire import pack, unpack
+
+EXTRAS = {
+    "datasets": "data", "pyarrow": "data", "ftfy": "data", "charset_normalizer": "data", "torch": "train",
+    "transformers": "train", "peft": "train", "safetensors": "train", "accelerate": "train", "sklearn": "evaluate",
+    "rouge_score": "evaluate", "onnxruntime": "onnx", "numpy": "onnx", "onnx": "export", "onnxscript": "export",
+    "onnx_ir": "export", "onnxruntime_genai": "export", "optimum": "export", "starlette": "serve", "uvicorn": "serve",
+}  # fmt: skip
+
+
+def new_manager() -> pluggy.PluginManager:
+    """A plugin manager that knows every hook of the contract."""
+    manager = pluggy.PluginManager("slm")
+    for contract in HOOKS.values():
+        manager.add_hookspecs(contract)
+    return manager
+
+
+@frozen
+class Caller:
+    """Registers plugins and calls one of them, inside whatever wraps the hook."""
+
+    manager: pluggy.PluginManager = attrs.Factory(new_manager)
+
+    def add(self, told: Mapping[str, Any]) -> tuple[str, Any]:
+        """Make and register the plugin that a task tells of; gives its registered name and itself."""
+        offer = Offer(told["hook"], EntryPoint(told["name"], told["value"], f"slm.{told['hook']}"))
+        found: list[Mistake] = []
+        plugin = build(offer, told["options"], told["path"], found)
+        if plugin is None:
+            raise Place("pipeline").error(found)
+        name = f"{told['path']}.{offer.name}"
+        if not self.manager.has_plugin(name):
+            self.manager.register(plugin, name)
+            if not self.manager.get_hookcallers(plugin):
+                raise PluginError(f"{offer.label}: its class has no @hookimpl {told['hook']!r}")
+        return name, plugin
+
+    def arguments(self, hook: str, name: str) -> tuple[str, ...]:
+        """The argument names of one plugin's implementation."""
+        impls = getattr(self.manager.hook, hook).get_hookimpls()
+        return tuple(next((impl.argnames for impl in impls if impl.plugin_name == name), ()))
+
+    def call(self, told: Mapping[str, Any], **arguments: Any) -> Any:
+        """Call the hook of the plugin told of, and of no rival; a plugin that gives nothing is at fault."""
+        name, _ = self.add(told)
+        hook = told["hook"]
+        impls = getattr(self.manager.hook, hook).get_hookimpls()
+        rivals = [i.plugin for i in impls if i.plugin_name != name and not (i.wrapper or i.hookwrapper)]
+        result = self.manager.subset_hook_caller(hook, rivals)(**arguments)
+        if result is None:
+            raise PluginError(f"{hook} plugin {told['name']!r} returned nothing")
+        return result
+
+
+@frozen
+class Task:
+    """One stage's work, as the kernel's JSON describes it."""
+
+    told: Mapping[str, Any]
+    job: Job
+    work: Work
+    caller: Caller
+
+    @property
+    def plugin(self) -> Mapping[str, Any]:
+        plugin: Mapping[str, Any] = self.told["plugin"]
+        return plugin
+
+    def data(self) -> dict[str, Any]:
+        """The splits of the stages that this one follows."""
+        return read_splits(*map(Path, self.told["data"]))
+
+    @contextmanager
+    def opened(self, model: Model) -> Iterator[Engine]:
+        """The model, opened by the engine that the kernel chose for its format."""
+        engine = self.caller.call(self.told["engines"][model.format], model=model, hardware=self.work.hardware)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+def load(task: Task) -> dict[str, Any]:
+    """Read a source and map its rows to records."""
+    from slm.records import write_records
+
+    keys = task.told["keys"]
+    source = Source(expand(keys["source"]), Path(task.told["folder"]))
+    batches = task.caller.call(task.plugin, source=source, work=task.work)
+    loaded = write_records(
+        batches,
+        task=task.job.task,
+        columns=keys["columns"],
+        split=keys["split"],
+        folder=task.work.folder,
+        max_bad_rows=keys["max_bad_rows"],
+        address=keys["source"],
+        progress=task.work.progress,
+    )
+    return {"splits": {keys["split"]: loaded.rows}, **pack(loaded)}
+
+
+def preprocess(task: Task) -> dict[str, Any]:
+    """Change the splits; what was dropped is kept beside them."""
+    done: Processed = task.caller.call(task.plugin, splits=task.data(), job=task.job, work=task.work)
+    sizes = write_splits(done.splits, task.work.folder)
+    if done.dropped:
+        (task.work.folder / "dropped").mkdir()
+        write_splits(done.dropped, task.work.folder / "dropped")
+    if not sizes.get("train"):
+        raise SlmError(f"{task.told['plugin']['name']}: no training records are left; see its report: {dict(done.report)}")
+    return {"splits": sizes, "report": dict(done.report), "examples": list(done.examples)}
+
+
+def recipe(task: Task) -> dict[str, Any]:
+    """Train."""
+    data = task.data()
+    model = task.caller.call(
+        task.plugin, job=task.job, train=data["train"], validation=data.get("validation"), work=task.work
+    )
+    return {"model": pack(attrs.evolve(model, path=model.path.relative_to(task.work.folder)))}
+
+
+def evaluate(task: Task) -> dict[str, Any]:
+    """Measure the model on every test split."""
+    data, model = task.data(), unpack(task.told["model"], Model)
+    with task.opened(model) as engine:
+        return {"splits": {name: pack(measured(task, engine, data[name], data, name)) for name in test_splits(data)}}
+
+
+def measured(task: Task, engine: Engine, records: Any, data: Mapping[str, Any], name: str) -> Metrics:
+    """One evaluator's metrics on one split; the base is opened for an evaluator that asks for it."""
+    folder = task.work.folder / name
+    folder.mkdir(exist_ok=True)
+    arguments = {"engine": engine, "data": records, "train": data.get("train"), "job": task.job, "base": None}
+    arguments["work"] = attrs.evolve(task.work, folder=folder)
+    wanted = task.caller.arguments("evaluate", task.caller.add(task.plugin)[0])
+    base = task.job.base
+    if "base" not in wanted or base.path is None or base.kind == "config" or base.format not in task.told["engines"]:
+        found: Metrics = task.caller.call(task.plugin, **arguments)
+        return found
+    with task.opened(Model(base.path, base.format, engine.prompter.interface)) as opened:
+        found = task.caller.call(task.plugin, **{**arguments, "base": opened})
+        return found
+
+
+def export(task: Task) -> dict[str, Any]:
+    """Convert the model."""
+    model = unpack(task.told["model"], Model)
+    artifact = task.caller.call(task.plugin, model=model, job=task.job, work=task.work)
+    size = sum(file.stat().st_size for file in task.work.folder.rglob("*") if file.is_file())
+    return {"artifact": pack(attrs.evolve(artifact, path=artifact.path.relative_to(task.work.folder))), "size": size}
+
+
+def check(task: Task) -> dict[str, Any]:
+    """Compare an artifact, opened by its engine, with the model it was made from; then the user's own metric on both."""
+    from slm.verify import compare
+
+    data = task.data()
+    model, artifact = unpack(task.told["model"], Model), unpack(task.told["artifact"], Artifact)
+    split = next(iter([*test_splits(data), "train"]))
+    records = data[split].select(range(min(len(data[split]), int(task.told["limit"]))))
+    with task.opened(model) as source, task.opened(artifact) as opened:
+        compared = compare(source, opened, list(islice(records, 32)), artifact.tolerance)
+        figures = {}
+        if compared.passed and task.told["plugin"]:
+            for name, engine in (("before", source), ("after", opened)):
+                figures[name] = pack(measured(task, engine, records, {"train": data["train"]}, name))
+    return {"comparison": pack(compared), "split": split, **figures}
+
+
+def test_splits(data: Mapping[str, Any]) -> list[str]:
+    """The splits to measure on: those named test..., else the validation set, else none."""
+    named = sorted(name for name in data if name.startswith("test") and len(data[name]))
+    return named or [name for name in ("validation",) if name in data]
+
+
+STAGES: Mapping[str, Callable[[Task], dict[str, Any]]] = {
+    "load": load,
+    "preprocess": preprocess,
+    "recipe": recipe,
+    "evaluate": evaluate,
+    "export": export,
+    "check": check,
+}
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """What kind of failure this is (user, plugin, failure), and one line to say of it."""
+    text = " ".join(str(error).split())
+    if isinstance(error, SlmError):
+        return "user", str(error)
+    if isinstance(error, PluginError):
+        return "plugin", text
+    if isinstance(error, ImportError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
+        return "user", f"needs {error.name}: pip install 'slm-builder[{extra}]'"
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text.lower():
+        return "failure", "out of memory; give it a smaller batch, shorter texts or a smaller base"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "failure", f"the disk is full ({error.filename or text}); free some space, then run the same command"
+    if isinstance(error, OSError) and error.filename:
+        return "failure", f"{error.filename}: {(error.strerror or text).lower()}"
+    if "No space left on device" in text:  # from Arrow and safetensors, which wrap it
+        return "failure", "the disk is full; free some space, then run the same command"
+    return "failure", f"{type(error).__name__}: {text[:300]}"
+
+
+def leave_with_parent() -> None:
+    """End this process when the kernel's end of standard input closes: a killed kernel leaves no worker behind."""
+    sys.stdin.buffer.read()
+    os._exit(3)
+
+
+def do(told: Mapping[str, Any], send: Callable[[str, Mapping[str, Any]], None]) -> dict[str, Any]:
+    """Do the stage that a task tells of."""
+    hardware, aside = unpack(told["hardware"], Hardware), Path(told["aside"])
+    job = unpack(told["job"], Job)
+    work = Work(aside / "out", aside / "checkpoints", hardware, seed=job.seed, emit=send)
+    caller = Caller()
+    for observer in told["observers"]:
+        caller.add(observer)
+    return STAGES[told["stage"]](Task(told, job, work, caller))
+
+
+def main(file: str) -> int:
+    """Run one task file; 0 when done, 2 for the user's mistake, 1 for anything else."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    faulthandler.enable()
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    told = json.loads(Path(file).read_text(encoding="utf-8"))
+    secrets: set[str] = set()
+    expand(told, secrets)
+    guard = threading.Lock()
+
+    def send(kind: str, data: Mapping[str, Any]) -> None:
+        with guard:
+            out.write(scrubbed(json.dumps({"kind": kind, "data": data}, default=str), secrets) + "\n")
+
+    with FileLock(Path(told["aside"]) / "worker.lock", timeout=30):
+        return finish(told, send, secrets, sys.stderr)
+
+
+def finish(
+    told: Mapping[str, Any], send: Callable[[str, Mapping[str, Any]], None], secrets: set[str], log: TextIO
+) -> int:
+    """Do the task and send its result, or what went wrong; the traceback goes to the log."""
+    try:
+        result = do(told, send)
+        send("result", {"value": result, "digest": digest(result)})
+    except Exception as error:
+        kind, text = explain(error)
+        log.write(scrubbed(traceback.format_exc(), secrets))
+        send("error", {"kind": kind, "text": text})
+        return 2 if kind == "user" else 1
+    return 0
+
+
+def scrubbed(text: str, secrets: set[str]) -> str:
+    """The text without the secrets."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # libraries' threads and finalisers have nothing left to do
