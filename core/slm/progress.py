@@ -176,4 +176,6 @@ def _block(split: str, values: tuple[Metric, ...]) -> str:
 
 
 def _cell(metric: Metric) -> str:
-    return f"{figure(metric.value)} [{figure(metric.low)}, {figure(metric.high)}]"
+    digits = next((n for n, bound in ((3, 2), (2, 100), (1, 1000)) if abs(metric.high) < bound), 0)
+    value, low, high = (f"{number:,.{digits}f}" for number in (metric.value, metric.low, metric.high))
+    return f"{value} [{low}, {high}]"
