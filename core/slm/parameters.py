@@ -18,8 +18,8 @@ def names(text: str) -> frozenset[str]:
 
 UNGATED = names(  # two matrices in the MLP, with biases; the others have three
     "albert apertus arcee bert big_bird biogpt bloom camembert codegen convbert data2vec-text deberta deberta-v2 "
-    "distilbert electra ernie esm falcon gpt2 gpt_bigcode gpt_neo gpt_neox gptj ibert longformer luke megatron-bert mpnet "
-    "mpt nemotron openai-gpt opt persimmon phi rembert roberta roberta-prelayernorm roformer starcoder2 xglm "
+    "distilbert electra ernie esm falcon gpt2 gpt_bigcode gpt_neo gpt_neox gptj ibert longformer luke megatron-bert "
+    "mpnet mpt nemotron openai-gpt opt persimmon phi rembert roberta roberta-prelayernorm roformer starcoder2 xglm "
     "xlm-roberta xlm-roberta-xl xmod"
 )
 ROTARY = names(  # of the ungated, those without a table of learned positions
