@@ -56,19 +56,18 @@ class Perplexity(Evaluator):
         self, engine: Engine, records: list[dict[str, Any]], subject: str, job: Job, work: Work
     ) -> list[Metric]:
         """The figures of one engine."""
-        size = min(self.window, engine.prompter.interface.context)
+        longest = min(self.window, engine.prompter.interface.context)
         examples = list(engine.prompter.examples(records))
-        found = [window for example in examples for window in windows(example, size)]
+        found = [window for example in examples for window in windows(example, longest)]
         if not found:
             raise SlmError("evaluate: no test record has a token to predict; give it longer texts")
         tokens, losses = score(engine, found, subject, work)
         values = [ratio("perplexity", losses, tokens, subject, work.seed, shape=exp)]
-        if job.task == "completion":
+        size = sum(len(record["text"].encode()) for record in records) if job.task == "completion" else 0
+        if size:
             # a first token that nothing precedes has no score: it counts like the mean of the others
-            counted = sum(sum(example.targets) for example in examples)
-            bits = counted / sum(len(record["text"].encode()) for record in records) / math.log(2)
-            shape = partial(mul, bits)
-            values.append(ratio("bits_per_byte", losses, tokens, subject, work.seed, shape=shape))
+            bits = sum(sum(example.targets) for example in examples) / size / math.log(2)
+            values.append(ratio("bits_per_byte", losses, tokens, subject, work.seed, shape=partial(mul, bits)))
         return [evolve(value, count=len(records)) for value in values]
 
 
