@@ -44,7 +44,9 @@ class Place:
         lines = positions(self.text)
         found = sorted({(line_of(lines, m.path), m.path, m.say) for m in mistakes})
         where = [f"{self.name}:{n}" if n else self.name for n, _, _ in found]
-        return ConfigError("\n".join(f"{w}: {p}: {s}" if p else f"{w}: {s}" for w, (_, p, s) in zip(where, found, strict=True)))
+        return ConfigError(
+            "\n".join(f"{w}: {p}: {s}" if p else f"{w}: {s}" for w, (_, p, s) in zip(where, found, strict=True))
+        )
 
 
 def structure(table: Mapping[str, Any], cls: type[T], root: str = "", source: Path | None = None) -> T:
@@ -87,7 +89,9 @@ def one_of(value: Any, kind: Any) -> Any:
     """The value, if it is one of a Literal's."""
     if value in get_args(kind):
         return value
-    raise ValueError(f"expected one of {', '.join(map(repr, get_args(kind)))}, got {value!r}{suggestion(value, get_args(kind))}")
+    raise ValueError(
+        f"expected one of {', '.join(map(repr, get_args(kind)))}, got {value!r}{suggestion(value, get_args(kind))}"
+    )
 
 
 def either_of(kind: Any, conv: cattrs.Converter) -> Callable[[Any, Any], Any]:

@@ -21,7 +21,9 @@ def read_splits(*folders: Path) -> dict[str, datasets.Dataset]:
         for file in sorted(folder.glob("*.arrow")):
             found.setdefault(file.stem, []).append(datasets.Dataset.from_file(str(file)))
     try:
-        return {name: parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts) for name, parts in found.items()}
+        return {
+            name: parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts) for name, parts in found.items()
+        }
     except ValueError as error:
         raise SlmError(f"load: the sources' records do not fit together: {error}") from None
 
@@ -29,7 +31,11 @@ def read_splits(*folders: Path) -> dict[str, datasets.Dataset]:
 def write_splits(splits: Mapping[str, datasets.Dataset], folder: Path) -> dict[str, int]:
     """Write each split as `<name>.arrow`; give the number of rows of each."""
     for name, split in splits.items():
-        write_tables((batch for batch in split.with_format("arrow").iter(batch_size=10_000)), split.features.arrow_schema, folder / f"{name}.arrow")
+        write_tables(
+            (batch for batch in split.with_format("arrow").iter(batch_size=10_000)),
+            split.features.arrow_schema,
+            folder / f"{name}.arrow",
+        )
     return {name: len(split) for name, split in splits.items()}
 
 

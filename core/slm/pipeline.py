@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 import attrs
 from attrs import Factory, field, frozen
-from attrs.validators import in_, matches_re
+from attrs.validators import matches_re
 
 from slm.config import ConfigError, Mistake, Place, attempt, unknown
 from slm.errors import SlmError
-from slm.values import TASKS
 
 SECRET = re.compile(r"\$\{env:(\w+)\}")
 

@@ -46,7 +46,9 @@ class Offer:
         try:
             cls: type[Plugin] = self.entry.load()
         except Exception as error:
-            raise PluginError(f"{self.label} does not import: {type(error).__name__}: {error}\n{traceback.format_exc()}") from error
+            raise PluginError(
+                f"{self.label} does not import: {type(error).__name__}: {error}\n{traceback.format_exc()}"
+            ) from error
         if not attrs.has(cls):
             raise PluginError(f"{self.label}: {self.entry.value} is not an attrs class")
         return cls

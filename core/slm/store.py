@@ -84,7 +84,9 @@ class Store:
             lock = FileLock(self.root / ".lock", timeout=0)
             lock.acquire()
         except Timeout:
-            raise SlmError(f"{self.root}: another run is using it; wait for it, or name another folder with --runs") from None
+            raise SlmError(
+                f"{self.root}: another run is using it; wait for it, or name another folder with --runs"
+            ) from None
         except OSError as error:
             raise SlmError(f"{self.root}: {error.strerror or error}; name a folder you may write with --runs") from None
         try:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
+from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import field, frozen
 
+from slm.base import context
+from slm.chat_template import render
 from slm.errors import SlmError
 from slm.values import Interface
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from tokenizers import Tokenizer
 
 Message = Mapping[str, str]
@@ -54,8 +55,8 @@ def read_interface(folder: Path) -> Interface:
     from slm.config import structure
 
     try:
-        table = json.loads((folder / "slm.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        table = dict(json.loads((folder / "slm.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise SlmError(f"{folder}: not a model made by slm (slm.json: {error})") from None
     return structure(table, Interface, "", folder / "slm.json")
 
@@ -83,7 +84,7 @@ def derive_interface(folder: Path, task: str, labels: Sequence[str] = ()) -> Int
     pads = [tokenizer.token_to_id(_token(special.get("pad_token")) or " "), config.get("pad_token_id"), *stop, 0]
     interface = Interface(
         task=task,
-        context=int(config.get("max_position_embeddings") or config.get("n_positions") or 1024),
+        context=context(config) or 1024,
         template=template,
         bos=bos,
         eos=eos,
@@ -207,7 +208,9 @@ class Prompter:
             if turn["role"] != "assistant":
                 continue
             before = self._render(turns[:n], True)
-            after = whole if n == len(turns) - 1 and not asking else self._render(turns[: n + 1], False)
+            after = (
+                whole if n == len(turns) - 1 and not asking else self._kept(self._render(turns[: n + 1], False), whole)
+            )
             if at <= len(before) and whole.startswith(after) and after.startswith(before):
                 pieces += [(whole[at : len(before)], False), (whole[len(before) : len(after)], True)]
                 at = len(after)
@@ -217,19 +220,20 @@ class Prompter:
             raise SlmError("a conversation without an answer: nothing to learn from it")
         return [piece for piece in [*pieces, (whole[at:], False)] if piece[0]]
 
+    def _kept(self, rendered: str, whole: str) -> str:
+        """What of a rendering stays when turns follow, to its last end token: some templates close the whole."""
+        if whole.startswith(rendered):
+            return rendered
+        same = commonpath([rendered, whole])
+        ends = [text for i in self.interface.stop if (text := self.tokenizer.id_to_token(i))]
+        cut = max((same.rfind(text) + len(text) for text in ends if text in same), default=0)
+        return same[: cut + len(same[cut:]) - len(same[cut:].lstrip())]
+
     def _render(self, messages: Sequence[Message], asking: bool) -> str:
         if self.interface.template is None:
             raise SlmError(f"a {self.interface.task} model has no chat template; ask it with plain text")
-        from jinja2.exceptions import TemplateError
-
         names = {"bos_token": self.interface.bos, "eos_token": self.interface.eos}
-        try:
-            rendered = compiled(self.interface.template).render(
-                messages=list(messages), add_generation_prompt=asking, tools=None, documents=None, **names
-            )
-        except TemplateError as error:
-            raise SlmError(f"the chat template refuses these messages: {error}") from None
-        return str(rendered)
+        return render(self.interface.template, messages=list(messages), add_generation_prompt=asking, **names)
 
     def _defused(self, text: str) -> str:
         """Text whose wording of a special token can't become that token: a space goes behind its first character."""
@@ -244,38 +248,6 @@ def special_texts(tokenizer: Tokenizer) -> tuple[str, ...]:
     """The texts of a tokenizer's special tokens, longest first."""
     tokens = tokenizer.get_added_tokens_decoder().values()
     return tuple(sorted((t.content for t in tokens if t.special and len(t.content) > 1), key=len, reverse=True))
-
-
-@lru_cache(maxsize=16)
-def compiled(template: str) -> Template:
-    """A chat template, compiled in a sandbox with what Hugging Face templates expect to find."""
-    from jinja2 import nodes
-    from jinja2.exceptions import TemplateError
-    from jinja2.ext import Extension
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """`{% generation %}` marks answers for others; here it is transparent."""
-
-        tags = {"generation"}
-
-        def parse(self, parser: Any) -> list[nodes.Node]:
-            next(parser.stream)
-            body: list[nodes.Node] = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-            return body
-
-    def refuse(message: str) -> None:
-        raise TemplateError(message)
-
-    def tojson(value: Any, indent: int | None = None, **_: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, indent=indent)
-
-    env = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
-    )
-    env.filters["tojson"] = tojson
-    env.globals.update(raise_exception=refuse, strftime_now=lambda form: datetime.now().strftime(form))
-    return env.from_string(template)
 
 
 def _json(file: Path) -> dict[str, Any]:

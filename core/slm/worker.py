@@ -31,7 +31,7 @@ from slm.errors import PluginError, SlmError
 from slm.pipeline import expand
 from slm.plugin import HOOKS, Artifact, Engine, Hardware, Job, Metrics, Model, Processed, Source, Work
 from slm.registry import Offer
-from slm.store import digest
+from slm.store import write_text
 from slm.wire import pack, unpack
 
 EXTRAS = {
@@ -143,7 +143,9 @@ def preprocess(task: Task) -> dict[str, Any]:
         (task.work.folder / "dropped").mkdir()
         write_splits(done.dropped, task.work.folder / "dropped")
     if not sizes.get("train"):
-        raise SlmError(f"{task.told['plugin']['name']}: no training records are left; see its report: {dict(done.report)}")
+        raise SlmError(
+            f"{task.told['plugin']['name']}: no training records are left; see its report: {dict(done.report)}"
+        )
     return {"splits": sizes, "report": dict(done.report), "examples": list(done.examples)}
 
 
@@ -153,7 +155,7 @@ def recipe(task: Task) -> dict[str, Any]:
     model = task.caller.call(
         task.plugin, job=task.job, train=data["train"], validation=data.get("validation"), work=task.work
     )
-    return {"model": pack(attrs.evolve(model, path=model.path.relative_to(task.work.folder)))}
+    return {"model": signed(model, task.work.folder)}
 
 
 def evaluate(task: Task) -> dict[str, Any]:
@@ -175,8 +177,7 @@ def measured(task: Task, engine: Engine, records: Any, data: Mapping[str, Any], 
         found: Metrics = task.caller.call(task.plugin, **arguments)
         return found
     with task.opened(Model(base.path, base.format, engine.prompter.interface)) as opened:
-        found = task.caller.call(task.plugin, **{**arguments, "base": opened})
-        return found
+        return task.caller.call(task.plugin, **{**arguments, "base": opened})
 
 
 def export(task: Task) -> dict[str, Any]:
@@ -184,7 +185,15 @@ def export(task: Task) -> dict[str, Any]:
     model = unpack(task.told["model"], Model)
     artifact = task.caller.call(task.plugin, model=model, job=task.job, work=task.work)
     size = sum(file.stat().st_size for file in task.work.folder.rglob("*") if file.is_file())
-    return {"artifact": pack(attrs.evolve(artifact, path=artifact.path.relative_to(task.work.folder))), "size": size}
+    return {"artifact": signed(artifact, task.work.folder), "size": size}
+
+
+def signed(model: Model, folder: Path) -> Any:
+    """The model as JSON, its path within the result; its folder also says what it is, for when it is copied away."""
+    table = pack(attrs.evolve(model, path=model.path.relative_to(folder)))
+    about = {key: value for key, value in table.items() if key not in ("path", "interface")}
+    write_text(model.path / "artifact.json", json.dumps(about, indent=2) + "\n")
+    return table
 
 
 def check(task: Task) -> dict[str, Any]:
@@ -282,13 +291,25 @@ def finish(
     """Do the task and send its result, or what went wrong; the traceback goes to the log."""
     try:
         result = do(told, send)
-        send("result", {"value": result, "digest": digest(result)})
+        send("result", {"value": result, **peaks()})
     except Exception as error:
         kind, text = explain(error)
         log.write(scrubbed(traceback.format_exc(), secrets))
         send("error", {"kind": kind, "text": text})
         return 2 if kind == "user" else 1
     return 0
+
+
+def peaks() -> dict[str, int]:
+    """The most memory that this process held, in bytes: RAM, and GPU memory where torch used a GPU."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    found = {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        found["gpu_memory"] = torch.cuda.max_memory_allocated()
+    return found
 
 
 def scrubbed(text: str, secrets: set[str]) -> str:

@@ -1,0 +1,119 @@
+"""What there is: plugins, runs, and a JSON Schema of pipeline files made from both the kernel's keys and the plugins'."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from slm.errors import SlmError
+from slm.pipeline import KEYS, SINGLE, Head
+from slm.plugin import HOOKS
+from slm.registry import Registry
+
+PLAIN: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
+}  # fmt: skip
+
+
+def plugin_lines(registry: Registry, hook: str | None = None) -> Iterator[str]:
+    """A line for each plugin: name, help, distribution; a broken one says so."""
+    if hook is not None and hook not in HOOKS:
+        raise SlmError(f"no hook {hook!r}; there are {', '.join(HOOKS)}")
+    for each in [hook] if hook else HOOKS:
+        yield each
+        for offer in registry.offers(each).values():
+            yield f"  {offer.name:15} {f'BROKEN: {offer.fault}' if offer.fault else offer.help}  [{offer.distribution}]"
+            if hook and not offer.fault:
+                for option in attrs.fields(offer.plugin):
+                    yield f"      {option.alias} = {shown(option.default)}  {option.metadata.get('help', '')}"
+
+
+def shown(default: Any) -> str:
+    """A default as TOML would say it."""
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return "[]"
+    return "(chosen)" if default is None else json.dumps(default, default=str)
+
+
+def run_lines(folder: Path) -> Iterator[str]:
+    """A line for each run: name, state, when, how long."""
+    files = sorted(folder.glob("*/run.json"), key=lambda file: -file.stat().st_mtime)
+    if not files:
+        raise SlmError(f"{folder}: no runs here; name the folder runs that lies beside a pipeline file")
+    for file in files:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        when = datetime.fromtimestamp(told["began"]).strftime("%Y-%m-%d %H:%M")
+        yield f"{file.parent.name:30} {told['state']:12} {when}  {told['task']}, base {told['base']}, {told['seconds']:.0f} s"
+
+
+def json_schema(registry: Registry) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a pipeline file: each stage's table by its plugin's options."""
+    top = {a.name: described(a, Head) for a in attrs.fields(Head)}
+    for hook in KEYS:
+        table = stage_schema(registry, hook)
+        top[hook] = table if hook in SINGLE else {"type": "array", "items": table}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "slm pipeline",
+        "type": "object",
+        "properties": top,
+        "required": ["task", "load"],
+        "additionalProperties": False,
+    }
+
+
+def stage_schema(registry: Registry, hook: str) -> dict[str, Any]:
+    """The table of one hook: any of its plugins' options beside the kernel's keys; a named plugin has only its own."""
+    kernel = {a.metadata.get("key", a.name): described(a, KEYS[hook]) for a in attrs.fields(KEYS[hook])}
+    branches, everything = [], dict(kernel)
+    for name, offer in registry.offers(hook).items():
+        if offer.fault:
+            continue
+        own = {a.alias: described(a, offer.plugin) for a in attrs.fields(offer.plugin)}
+        everything = {**own, **everything}
+        only = {"properties": dict.fromkeys((*kernel, *own), True), "additionalProperties": False}
+        branches.append(
+            {
+                "if": {"properties": {"use": {"const": name}}, "required": ["use"]},
+                "then": {**only, "description": offer.help},
+            }
+        )
+    required = [a.metadata.get("key", a.name) for a in attrs.fields(KEYS[hook]) if a.default is attrs.NOTHING]
+    return {
+        "type": "object",
+        "properties": everything,
+        "required": required,
+        "allOf": branches,
+        "additionalProperties": False,
+    }
+
+
+def described(option: Any, cls: type[Any]) -> dict[str, Any]:
+    """The schema of one option, with its help and default."""
+    found = kind_schema(get_type_hints(cls).get(option.name, Any))
+    if help_text := option.metadata.get("help"):
+        found = {**found, "description": help_text}
+    if option.default is not attrs.NOTHING and not isinstance(option.default, attrs.Factory):  # type: ignore[arg-type]
+        found = {**found, "default": option.default}
+    return found
+
+
+def kind_schema(kind: Any) -> dict[str, Any]:
+    """The schema of a type that options have."""
+    args = get_args(kind)
+    if get_origin(kind) is Literal:
+        return {"enum": list(args)}
+    if get_origin(kind) in (Union, UnionType):
+        some = [kind_schema(each) for each in args if each is not NoneType]
+        return some[0] if len(some) == 1 else {"anyOf": some}
+    if get_origin(kind) is tuple:
+        return {"type": "array", "items": kind_schema(args[0])}
+    if get_origin(kind) is dict:
+        return {"type": "object", "additionalProperties": kind_schema(args[1])}
+    return dict(PLAIN.get(kind, {}))

@@ -1,0 +1,364 @@
+"""Running a plan: each step from the store or by a worker, every event told, and the manifest of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import define, field, frozen
+
+from slm import __version__
+from slm.base import fetch, missing
+from slm.choose import Choice
+from slm.errors import PluginError, SlmError, StageError
+from slm.pipeline import LoadKeys, Pipeline
+from slm.plan import CHECKED, Plan, Step, make_plan
+from slm.plugin import Artifact, Event, Metric, Metrics, Model
+from slm.registry import Registry
+from slm.store import Aside, Result, Store, digest, write_text
+from slm.supervise import Stage, supervise
+from slm.wire import pack, unpack
+
+LIBRARIES = ("torch", "transformers", "peft", "datasets", "pyarrow", "tokenizers", "onnxruntime", "onnxruntime-genai")
+Show = Callable[[Event], None]
+
+
+@frozen
+class Run:
+    """A finished run: its folder, and what each step gave."""
+
+    folder: Path
+    plan: Plan
+    results: Mapping[str, Result]
+    kept: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> Model:
+        """The trained model."""
+        return rebased(self.results["recipe"], "model", Model)
+
+    @property
+    def artifacts(self) -> dict[str, Artifact]:
+        """The exported models by their exporter's name."""
+        steps = [step for step in self.plan.steps if step.kind == "export"]
+        return {step.plugin: rebased(self.results[step.path], "artifact", Artifact) for step in steps}
+
+    @property
+    def metrics(self) -> dict[str, Metrics]:
+        """What was measured, by test set."""
+        return metrics_of([self.results[step.path] for step in self.plan.steps if step.kind == "evaluate"])
+
+
+def rebased(result: Result, what: str, cls: type[Any]) -> Any:
+    """The model or artifact of a result, with its path made whole."""
+    made = unpack(result.value[what], cls)
+    return attrs.evolve(made, path=result.folder / made.path)
+
+
+def metrics_of(results: list[Result]) -> dict[str, Metrics]:
+    """The figures of several evaluators, joined by test set."""
+    found: dict[str, tuple[Metric, ...]] = {}
+    for result in results:
+        for split, metrics in result.value["splits"].items():
+            found[split] = (*found.get(split, ()), *unpack(metrics, Metrics).values)
+    return {split: Metrics(values) for split, values in found.items()}
+
+
+def run(
+    pipeline: Pipeline,
+    runs: Path | None = None,
+    registry: Registry | None = None,
+    show: Show = lambda event: None,
+    only: Collection[str] = (),
+) -> Run:
+    """Run every stage that is not kept from before; with `only`, stages of those kinds.
+
+    Raises ConfigError (nothing was done), SlmError, PluginError or StageError (what is done is kept: the same command
+    goes on), KeyboardInterrupt likewise.
+    """
+    if missing(pipeline.head.base, pipeline.folder):
+        fetch(pipeline.head.base)
+    plan = make_plan(pipeline, registry or Registry())
+    if only:
+        plan = attrs.evolve(plan, steps=tuple(step for step in plan.steps if step.kind in only))
+    store = Store(runs_folder(pipeline, runs) / "store")
+    with store.locked():
+        folder = run_folder(pipeline, store.root.parent)
+        folder.mkdir(exist_ok=True)
+        return Runner(plan, store, folder, show).run()
+
+
+def runs_folder(pipeline: Pipeline, runs: Path | None = None) -> Path:
+    """Where runs are kept: as told, else SLM_RUNS, else `runs` beside the pipeline file."""
+    return (runs or Path(os.environ.get("SLM_RUNS") or pipeline.folder / "runs")).absolute()
+
+
+def run_folder(pipeline: Pipeline, runs: Path) -> Path:
+    """The folder of a pipeline's run: the same file and overrides give the same run."""
+    return runs / f"{pipeline.head.name}-{digest(pipeline.table)[:8]}"
+
+
+@define
+class Runner:
+    """One run under way."""
+
+    plan: Plan
+    store: Store
+    folder: Path
+    show: Show
+    results: dict[str, Result] = field(factory=dict)
+    steps: list[dict[str, Any]] = field(factory=list)
+    kept: list[str] = field(factory=list)
+    began: float = field(factory=time.time)
+    deaf: set[str] = field(factory=set)
+    caller: Any = None
+
+    def run(self) -> Run:
+        """Do each step in turn; the manifest is written however it ends."""
+        from slm.worker import Caller  # registers observers as a worker registers its plugin
+
+        self.caller = Caller()
+        for observer in self.plan.observers:
+            self.caller.add(told_of(observer))
+        write_text(self.folder / "pipeline.toml", resolved(self.plan))
+        state = "failed"
+        try:
+            for step in self.plan.steps:
+                self.results[step.path] = self.do(step)
+            state = "done"
+        except KeyboardInterrupt:
+            state = "interrupted"
+            raise
+        finally:
+            self.write_manifest(state)
+        return Run(self.folder, self.plan, self.results, tuple(self.kept))
+
+    def do(self, step: Step) -> Result:
+        """The step's result, kept or made; a failed export check ends the run."""
+        key = self.plan.key(step, self.results, self.store)
+        result = self.store.find(key)
+        kept = result is not None
+        if step.choice:
+            self.tell("choice", step, plugin=step.plugin, why=step.choice.why, others=dict(step.choice.others))
+        self.tell("start", step, title=step.title, plugin=step.plugin, predicted=pack(needs_of(step)))
+        try:
+            result = result or self.work(step, self.store.aside(key))
+        except (SlmError, PluginError, StageError) as error:
+            self.tell("error", step, title=step.title, message=str(error).splitlines()[0])
+            raise
+        self.kept += [step.path] if kept else []
+        said = result.record
+        self.tell(
+            "end",
+            step,
+            title=step.title,
+            seconds=said["seconds"],
+            memory=said["memory"],
+            kept=kept,
+            summary=summary(step, result),
+        )
+        self.steps.append(
+            {**about(step), "key": key, "kept": kept, **{k: said[k] for k in ("seconds", "memory", "value")}}
+        )
+        self.link(step, result)
+        if step.kind == "check" and not result.value["comparison"]["passed"]:
+            raise StageError(
+                f"{step.path}: the artifact is not the model that was tested: {result.value['comparison']['reason']}"
+            )
+        return result
+
+    def work(self, step: Step, aside: Aside) -> Result:
+        """Do the step in a worker and keep its result."""
+        try:
+            aside.start()
+        except OSError as error:
+            raise StageError(f"{step.path}: {aside.root}: {error.strerror or error}; free it, or use --runs") from None
+        began = time.time()
+        told = task(self.plan, step, self.results, aside)
+        stage = Stage(step.path, step.plugin)
+        done = supervise(told, aside, stage, self.folder / "log.txt", lambda kind, data: self.tell(kind, step, **data))
+        about_it = {"seconds": round(time.time() - began, 2), "memory": done["memory"]}
+        return self.store.keep(aside, done["value"], about_it)
+
+    def tell(self, kind: str, step: Step, **data: Any) -> None:
+        """Tell everyone who listens; an observer that fails is told of once, and the run goes on."""
+        event = Event(kind, step.path, time.time(), data)
+        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(attrs.asdict(event), default=str, ensure_ascii=False) + "\n")
+        self.show(event)
+        if not self.plan.observers:
+            return
+        try:
+            self.caller.manager.hook.observe(event=event)
+        except Exception as error:
+            if type(error).__name__ not in self.deaf:
+                self.deaf.add(type(error).__name__)
+                self.show(Event("warning", step.path, event.time, {"text": f"an observer failed: {error!r}"}))
+
+    def link(self, step: Step, result: Result) -> None:
+        """Show a result in the run's folder."""
+        names = {"recipe": "model", "export": f"exports/{step.plugin}", "evaluate": f"evaluation/{step.plugin}"}
+        place = self.folder / names.get(step.kind, f"stages/{step.path}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_symlink() or place.exists():
+            place.unlink() if place.is_symlink() else shutil.rmtree(place)
+        try:
+            place.symlink_to(os.path.relpath(result.folder, place.parent), target_is_directory=True)
+        except OSError:  # a file system without links
+            shutil.copytree(result.folder, place)
+
+    def write_manifest(self, state: str) -> None:
+        """`run.json` and the model card; a full disk here must not hide why the run ended."""
+        from slm.card import model_card
+
+        evaluated = [
+            self.results[s["path"]] for s in self.steps if s["kind"] == "evaluate" and s["path"] in self.results
+        ]
+        manifest = {
+            "state": state,
+            **attrs.asdict(self.plan.pipeline.head),
+            "began": self.began,
+            "seconds": round(time.time() - self.began, 2),
+            "versions": versions(),
+            "hardware": pack(self.plan.hardware),
+            "base_model": pack(self.plan.job.base),
+            "steps": self.steps,
+            "metrics": {split: pack(found)["values"] for split, found in metrics_of(evaluated).items()},
+        }
+        with suppress(OSError):
+            write_text(self.folder / "run.json", json.dumps(manifest, indent=1, ensure_ascii=False, default=str))
+            if state == "done":
+                write_text(self.folder / "MODEL_CARD.md", model_card(card_facts(manifest)))
+
+
+def task(plan: Plan, step: Step, results: Mapping[str, Result], aside: Aside) -> dict[str, Any]:
+    """All that a worker needs to know of a step, as JSON types."""
+    inputs = [results[path] for path in step.inputs]
+    told: dict[str, Any] = {
+        "stage": step.kind,
+        "plugin": told_of(step.choice) if step.choice else None,
+        "job": pack(plan.job),
+        "hardware": pack(plan.hardware),
+        "aside": str(aside.root),
+        "folder": str(plan.pipeline.folder.absolute()),
+        "observers": [told_of(observer) for observer in plan.observers],
+        "data": [str(result.folder) for result in inputs if "splits" in result.value],
+    }
+    if step.kind == "load" and step.stage and isinstance(step.stage.keys, LoadKeys):
+        told["keys"] = attrs.asdict(step.stage.keys)
+    for what, cls in (("model", Model), ("artifact", Artifact)):
+        told |= {what: pack(rebased(result, what, cls)) for result in inputs if what in result.value}
+    if step.kind in ("evaluate", "check"):
+        told["engines"] = {form: told_of(engine) for form, engine in plan.engines(step, results).items()}
+    if step.kind == "check":
+        told |= {"limit": CHECKED, "plugin": next(map(told_of, plan.measuring()), None)}
+    return told
+
+
+def told_of(choice: Choice) -> dict[str, Any]:
+    """What a worker is told of a plugin; its secrets are still names."""
+    offer = choice.offer
+    return {
+        "hook": offer.hook,
+        "name": offer.name,
+        "value": offer.entry.value,
+        "options": dict(choice.options),
+        "path": choice.path,
+    }
+
+
+def about(step: Step) -> dict[str, Any]:
+    """What the manifest says of a step's choice."""
+    said: dict[str, Any] = {"path": step.path, "kind": step.kind, "plugin": step.plugin}
+    if step.stage and isinstance(step.stage.keys, LoadKeys):
+        said["from"] = step.stage.keys.source
+    if step.choice:
+        said |= {
+            "distribution": step.choice.offer.distribution,
+            "why": step.choice.why,
+            "others": dict(step.choice.others),
+        }
+        said |= {"options": options_of(step.choice), "predicted": pack(needs_of(step))}
+    return said
+
+
+def options_of(choice: Choice) -> dict[str, Any]:
+    """Every option as it was resolved, but secrets as the names that the pipeline gives them."""
+    return {**attrs.asdict(choice.plugin), **choice.options}  # type: ignore[arg-type]
+
+
+def needs_of(step: Step) -> Any:
+    return step.choice.bid.needs if step.choice else None
+
+
+def summary(step: Step, result: Result) -> str:
+    """What a step gave, in a few words."""
+    value = result.value
+    match step.kind:
+        case "load":
+            bad = f", {value['rejected']:,} rows set aside (rejected.jsonl)" if value["rejected"] else ""
+            return f"{sum(value['splits'].values()):,} records{bad}"
+        case "preprocess":
+            sizes = ", ".join(f"{name} {rows:,}" for name, rows in value["splits"].items())
+            return f"{sizes} ({', '.join(f'{name} {count:,}' for name, count in value['report'].items())})"
+        case "check":
+            found = value["comparison"]
+            return f"mean difference {found['mean']:.2g} nats a token over {found['tokens']:,} tokens"
+    return ""
+
+
+def resolved(plan: Plan) -> str:
+    """The pipeline as it is run: every choice and every option written out, secrets still names."""
+    import tomli_w
+
+    table: dict[str, Any] = {k: v for k, v in attrs.asdict(plan.pipeline.head).items() if v != ""}
+    for step in plan.steps:
+        if step.choice:
+            keys = {"use": step.plugin, **plain(options_of(step.choice))}
+            if step.stage and isinstance(step.stage.keys, LoadKeys):
+                given = plain(attrs.asdict(step.stage.keys))
+                keys = {"from": given.pop("source"), **given, **keys}
+            table.setdefault(step.kind, []).append(keys)
+    if "recipe" in table:
+        (table["recipe"],) = table["recipe"]
+    serve = plan.pipeline.table.get("serve")
+    return tomli_w.dumps({**table, **({"serve": serve} if serve else {})})
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What TOML can say: no nothings, lists for tuples."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items() if v is not None}
+
+
+def versions() -> dict[str, str]:
+    """The versions of slm and of the libraries that decide results."""
+    found = {"slm": __version__}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def card_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the manifest that a model card tells."""
+    steps = manifest["steps"]
+    trained = next(step for step in steps if step["kind"] == "recipe")
+    return {
+        **{name: manifest[name] for name in ("name", "task", "base", "metrics", "versions", "hardware", "seconds")},
+        "license": manifest["licence"],
+        "sources": [
+            {"address": s["from"], "rows": sum(s["value"]["splits"].values()), "digest": s["key"]}
+            for s in steps
+            if s["kind"] == "load"
+        ],
+        "recipe": {"plugin": trained["plugin"], "options": trained["options"]},
+        "checks": [{**s["value"]["comparison"], "name": s["path"]} for s in steps if s["kind"] == "check"],
+    }
