@@ -1,0 +1,94 @@
+"""The pretrain recipe: a tokenizer and a small Llama from the data alone, or more plain text for a decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from attrs import frozen
+from slm.plugin import Bid, Hardware, Job, Model, Rank, SlmError, Work, hookimpl
+
+from slm_recipes import options, scratch, sizing
+from slm_recipes.settings import Defaults
+
+if TYPE_CHECKING:
+    import datasets
+
+SCRATCH = Defaults(learning_rate=3e-3, steps=1500, passes=(3, 60), tokens=(1024, 4096))
+ON = Defaults(learning_rate=3e-4, steps=200, passes=(1, 5), tokens=(1024, 16384))
+
+
+@frozen
+class Pretrain:
+    """Train a model and its tokenizer from the data alone, or go on training a base on plain text."""
+
+    vocabulary: int | None = options.vocabulary()
+    layers: int | None = options.layers()
+    hidden: int | None = options.hidden()
+    heads: int | None = options.heads()
+    loss_on: Literal["answers", "all"] = options.loss_on()
+    epochs: float | None = options.epochs()
+    learning_rate: float | None = options.learning_rate()
+    batch_tokens: int | None = options.batch_tokens()
+    max_length: int | None = options.max_length()
+    schedule: Literal["cosine", "linear", "constant"] = options.schedule()
+    warmup: float = options.warmup()
+    weight_decay: float = options.weight_decay(0.1)
+    clip: float = options.clip()
+    precision: Literal["auto", "float32", "bfloat16"] = options.precision()
+    evaluate_every: int | None = options.evaluate_every()
+    checkpoint_every: int | None = options.checkpoint_every()
+    keep: Literal["best", "last"] = options.keep()
+    patience: int = options.patience()
+
+    def bid(self, job: Job, hardware: Hardware) -> Bid:
+        """Best where there are no weights to start from, and for plain text."""
+        if job.base.kind != "decoder":
+            return self._bid_new(job, hardware)
+        if refused := sizing.refusal(job):
+            return Bid(Rank.NO, refused)
+        if job.task != "completion":
+            return Bid(Rank.NO, f"{job.base.name} has weights and the task is {job.task}; use 'full' or 'lora'")
+        base, tokens = job.base, sizing.tokens_of(job)
+        trained = tokens * sizing.passes(tokens, self.epochs, ON.steps, ON.tokens[0], ON.passes)
+        needs = sizing.full(base.parameters, base.parameters, trained, base.layers, base.hidden, hardware)
+        why = f"goes on training all {base.parameters / 1e6:.1f}M weights on plain text"
+        return sizing.fitting(Bid(Rank.BEST, why, needs), hardware)
+
+    def _bid_new(self, job: Job, hardware: Hardware) -> Bid:
+        new = job.base.kind in ("scratch", "config")
+        if job.task in ("preference", "classification") or not new:
+            return Bid(Rank.NO, sizing.refusal(job, generates=not new) or "")
+        tokens = sizing.tokens_of(job)
+        layers, hidden = scratch.shape_for(tokens * 4)
+        layers, hidden = self.layers or job.base.layers or layers, self.hidden or job.base.hidden or hidden
+        vocabulary = self.vocabulary or job.base.vocabulary or scratch.vocabulary_for(tokens * 4)
+        parameters = job.base.parameters or 12 * layers * hidden**2 + vocabulary * hidden
+        seen = tokens * sizing.passes(tokens, self.epochs, SCRATCH.steps, SCRATCH.tokens[0], SCRATCH.passes)
+        needs = sizing.full(parameters, parameters, seen, layers, hidden, hardware)
+        why = f"no weights to start from: trains a {parameters / 1e6:.1f}M-parameter model from the data"
+        return sizing.fitting(Bid(Rank.BEST, why, needs), hardware)
+
+    @hookimpl
+    def recipe(self, job: Job, train: datasets.Dataset, validation: datasets.Dataset | None, work: Work) -> Model:
+        """Make or open the model, train it, and write its folder."""
+        from slm.template import Prompter
+
+        from slm_recipes import checkpoint, precision
+        from slm_recipes.generation import train_generator
+        from slm_recipes.starting import new_decoder, open_decoder
+        from slm_recipes.tokenizing import tokenize
+
+        checkpoint.seed(work.seed)
+        if not len(train):
+            raise SlmError("train: no records to train on; check the sources and steps before this one")
+        if job.base.kind == "decoder":
+            model, interface, tokenizer = open_decoder(job, work)
+        else:
+            model, interface, tokenizer = new_decoder(self, job, train, work)
+        prompter = Prompter(tokenizer, interface)
+        limit = min(self.max_length or 1024, interface.context)
+        tokens = tokenize(prompter, train, limit, work, "train", self.loss_on)
+        held_out = tokenize(prompter, validation, limit, work, "validation", self.loss_on) if validation else None
+        chosen = precision.choose(work.hardware, model.num_parameters(), self.precision)
+        defaults = ON if job.base.kind == "decoder" else SCRATCH
+        return train_generator(model, interface, (tokens, held_out), self, defaults, chosen, work)

@@ -1,0 +1,118 @@
+"""Options, data and model to the numbers of a training run, each automatic one with its reason."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from slm_recipes.packing import steps_per_epoch
+from slm_recipes.tokenizing import Tokens
+
+
+class Options(Protocol):
+    """The options that every recipe has."""
+
+    @property
+    def epochs(self) -> float | None: ...
+    @property
+    def learning_rate(self) -> float | None: ...
+    @property
+    def batch_tokens(self) -> int | None: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def evaluate_every(self) -> int | None: ...
+    @property
+    def checkpoint_every(self) -> int | None: ...
+    @property
+    def keep(self) -> str: ...
+    @property
+    def patience(self) -> int: ...
+
+
+@frozen
+class Defaults:
+    """What a recipe wants for data of ordinary size.
+
+    steps  -- at least so many, by repeating small data, within `passes` (fewest, most) passes
+    tokens -- (fewest, most) tokens a step
+    """
+
+    learning_rate: float
+    steps: int
+    passes: tuple[float, float]
+    tokens: tuple[int, int]
+
+
+@frozen
+class Settings:
+    """The numbers of a run. `budget` is tokens a step, `limit` tokens a micro-batch; `reasons` explain them."""
+
+    steps: int
+    per_epoch: int
+    budget: int
+    limit: int
+    learning_rate: float
+    schedule: str
+    warmup: float
+    weight_decay: float
+    clip: float
+    evaluate_every: int
+    checkpoint_every: int | None
+    keep: str
+    patience: int
+    seed: int
+    reasons: tuple[str, ...]
+
+
+def settle(options: Options, defaults: Defaults, tokens: Tokens, *, limit: int, seed: int) -> Settings:
+    """Fill in what the options leave open; `limit` is how many tokens memory allows at once."""
+    lengths, reasons = tokens.lengths, []
+    budget = options.batch_tokens
+    if budget is None:
+        fewest, most = defaults.tokens
+        budget = min(most, max(fewest, int(lengths.sum()) // 50))
+        reasons.append(f"batch_tokens = {budget}: about 50 steps a pass, within {fewest} to {most}")
+    per_epoch = steps_per_epoch(lengths, budget)
+    epochs = options.epochs
+    if epochs is None:
+        least, most_passes = defaults.passes
+        epochs = min(most_passes, max(least, defaults.steps / per_epoch))
+        reasons.append(f"epochs = {epochs:.3g}: {per_epoch} steps a pass, and {defaults.steps} steps wanted")
+    steps = max(1, round(epochs * per_epoch))
+    return Settings(
+        steps=steps,
+        per_epoch=per_epoch,
+        budget=budget,
+        limit=min(limit, max(budget, int(lengths.max()))),
+        learning_rate=options.learning_rate or defaults.learning_rate,
+        evaluate_every=options.evaluate_every or max(1, steps // 20),
+        seed=seed,
+        reasons=tuple(reasons),
+        **{name: getattr(options, name) for name in COPIED},
+    )
+
+
+COPIED: tuple[str, ...] = ("schedule", "warmup", "weight_decay", "clip", "checkpoint_every", "keep", "patience")
+
+
+def micro_limit(memory: int, layers: int, hidden: int, parameters: int) -> int:
+    """Tokens that fit at once in half of `memory` bytes beside weights, gradients and moments (16 bytes a weight).
+
+    A token keeps about 34 numbers of 4 bytes for each hidden unit and layer; beyond 8192 tokens nothing gets faster.
+    """
+    free = memory // 2 - 16 * parameters
+    return max(256, min(8192, free // max(1, 34 * 4 * layers * hidden)))
+
+
+def shape(config: Any) -> tuple[int, int]:
+    """Layers and width of a transformers configuration."""
+    text = config.get_text_config()
+    return int(getattr(text, "num_hidden_layers", 12)), int(getattr(text, "hidden_size", 768))

@@ -1,0 +1,75 @@
+"""What a recipe will need, predicted from plain numbers: bytes of memory and disk, seconds. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from slm.plugin import Bid, Hardware, Job, Needs, Rank
+
+RUNTIME = 600_000_000
+"""Bytes that Python with torch and transformers takes before any model."""
+
+FLOPS = {"plain": 40e9, "avx512": 100e9, "bfloat16": 200e9}
+"""Useful float operations a second of one core: by instruction set, about half of what a matrix product alone has."""
+
+GPU_FLOPS = {(9, 0): 200e12, (8, 0): 80e12, (7, 0): 15e12}
+"""The same of a GPU, by the compute capability it has at least."""
+
+
+def tokens_of(job: Job) -> int:
+    """Tokens of the training data: a token is about four bytes; half a megabyte is assumed until data is known."""
+    return max(1000, (job.size if job.size is not None else 500_000) // 4)
+
+
+def speed(hardware: Hardware) -> float:
+    """Float operations a second to count on."""
+    if hardware.gpus:
+        best = max(gpu.capability for gpu in hardware.gpus)
+        return next((flops for least, flops in GPU_FLOPS.items() if best >= least), 5e12)
+    kind = "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(hardware.flags) else "plain"
+    return max(1, hardware.cores) * FLOPS["avx512" if kind == "plain" and "avx512f" in hardware.flags else kind]
+
+
+def passes(tokens: int, epochs: float | None, steps: int, budget: int, limits: tuple[float, float]) -> float:
+    """Passes over the data: as asked, or enough for `steps` steps within the limits."""
+    return epochs or min(limits[1], max(limits[0], steps * budget / tokens))
+
+
+def full(parameters: int, trained: int, tokens: float, layers: int, hidden: int, hardware: Hardware) -> Needs:
+    """Needs of a run over so many tokens.
+
+    Every weight costs 6 operations a token where it is trained and 4 where it is frozen. A trained one takes 16 bytes
+    (value, gradient, two moments), a frozen one 2 or 4. Activations of 4096 tokens come on top.
+    """
+    half = bool({"avx512_bf16", "amx_bf16"} & set(hardware.flags)) or hardware.gpu_memory > 0
+    frozen = (parameters - trained) * (2 if half and parameters >= 20_000_000 else 4)
+    activations = 34 * 4 * max(1, layers) * max(1, hidden) * 4096
+    seconds = (4 * parameters + 2 * trained) * tokens / speed(hardware) + 8
+    memory = RUNTIME + 16 * trained + frozen + activations
+    return Needs(memory=memory, seconds=round(seconds, 1), disk=36 * trained + int(6 * tokens))
+
+
+def available(hardware: Hardware) -> int:
+    """Bytes that a training may use: of the largest GPU, else of RAM; 0 where the machine is not known."""
+    return hardware.gpu_memory or hardware.memory
+
+
+def fitting(bid: Bid, hardware: Hardware) -> Bid:
+    """The bid, or NO with what is missing where memory is too small."""
+    have = available(hardware)
+    if not have or bid.needs.memory <= have:
+        return bid
+    need = f"needs about {bid.needs.memory / 2**30:.1f} GB of memory, this machine has {have / 2**30:.1f}"
+    return evolve(bid, rank=Rank.NO, why=f"{need}; a smaller base or a larger machine would do")
+
+
+def refusal(job: Job, *, generates: bool = True) -> str | None:
+    """Why no recipe of this kind (generating models on a decoder base, or not) takes the job; None where it may."""
+    if job.task == "preference":
+        return "learning from preferences needs chosen and rejected answers, which this recipe does not compare"
+    if job.task == "classification":
+        return "labels are learned by the recipe 'classification'"
+    if generates and job.base.kind == "encoder":
+        return f'{job.base.name} is an encoder and cannot generate text; name a decoder, or use base = "scratch"'
+    if generates and job.base.kind in ("scratch", "config"):
+        return f"base = {job.base.kind!r} has no weights to start from; the recipe 'pretrain' makes a model"
+    return None

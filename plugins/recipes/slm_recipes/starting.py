@@ -1,0 +1,96 @@
+"""What a recipe starts from: a model, its interface and its tokenizer, opened or made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from slm.plugin import Interface, Job, SlmError, Work
+from slm.template import derive_interface, load_tokenizer
+
+from slm_recipes import scratch
+from slm_recipes.saving import copy_tokenizer
+
+if TYPE_CHECKING:
+    import datasets
+    from tokenizers import Tokenizer
+
+
+class Shape(Protocol):
+    """The options of recipes that make a model."""
+
+    @property
+    def vocabulary(self) -> int | None: ...
+    @property
+    def layers(self) -> int | None: ...
+    @property
+    def hidden(self) -> int | None: ...
+    @property
+    def heads(self) -> int | None: ...
+    @property
+    def max_length(self) -> int | None: ...
+
+
+def folder_of(job: Job) -> Path:
+    """The base's folder; SlmError without one."""
+    if job.base.path is None:
+        raise SlmError(f"base = {job.base.name!r} has no weights; use the recipe 'pretrain', or name a model folder")
+    return job.base.path.absolute()
+
+
+def open_decoder(job: Job, work: Work) -> tuple[Any, Interface, Tokenizer]:
+    """A decoder base in float32; its tokenizer files are copied into the work folder."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    base = folder_of(job)
+    interface = derive_interface(base, job.task)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise SlmError(f"{base}: not a model that generates text ({str(error).splitlines()[0]})") from None
+    copy_tokenizer(base, work.folder)
+    return model, interface, load_tokenizer(base)
+
+
+def new_decoder(shape: Shape, job: Job, train: datasets.Dataset, work: Work) -> tuple[Any, Interface, Tokenizer]:
+    """A decoder with random weights: a small Llama, or the architecture of the base folder's `config.json`.
+
+    The tokenizer is the base folder's, or trained from the data.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    base = job.base.path
+    if base is not None and (base / "tokenizer.json").is_file():
+        interface, tokenizer = derive_interface(base, job.task), load_tokenizer(base)
+        copy_tokenizer(base, work.folder)
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base)), interface, tokenizer
+    characters = scratch.size(train)
+    config = AutoConfig.from_pretrained(base) if base is not None else None
+    wanted = shape.vocabulary or (config.vocab_size if config else scratch.vocabulary_for(characters))
+    tokenizer = trained_once(work, "tokenizer.json", lambda: scratch.byte_tokenizer(scratch.texts(train), wanted))
+    context = getattr(config, "max_position_embeddings", None) or max(256, shape.max_length or 0)
+    interface = scratch.generation_interface(job.task, int(context))
+    scratch.save_tokenizer(tokenizer, interface, work.folder)
+    if config is None:
+        layers, hidden = scratch.shape_for(characters)
+        size = tokenizer.get_vocab_size()
+        config = scratch.llama(size, interface.context, shape.layers or layers, shape.hidden or hidden, shape.heads)
+    else:
+        adopt(config, interface)
+    return AutoModelForCausalLM.from_config(config), interface, tokenizer
+
+
+def trained_once(work: Work, name: str, make: Any) -> Tokenizer:
+    """A tokenizer, trained at the first start and read at the next: a resumed run must have the very same."""
+    file = work.checkpoints / name
+    if not file.is_file():
+        aside = file.with_suffix(".tmp")
+        make().save(str(aside))
+        aside.rename(file)
+    return load_tokenizer(work.checkpoints)
+
+
+def adopt(config: Any, interface: Interface) -> None:
+    """Give a configuration the special tokens of our own tokenizer."""
+    config.pad_token_id, config.bos_token_id, config.eos_token_id = scratch.PAD, scratch.BOS, scratch.END
