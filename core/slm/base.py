@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from slm.errors import SlmError
 from slm.parameters import count, estimate, integer, names
-from slm.plugin import Base
+from slm.values import Base
 
 ENCODERS = names(
     "albert bert big_bird camembert convbert data2vec-text deberta deberta-v2 distilbert electra ernie esm eurobert "
@@ -82,13 +82,14 @@ def read_base(name: str, path: Path) -> Base:
         layers=integer(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers"),
         hidden=integer(text, "hidden_size", "n_embd", "d_model", "dim"),
         vocabulary=integer(text, "vocab_size"),
-        context=context(text),
+        context=context(config),
         has_template=_has_template(path),
     )
 
 
 def context(config: Mapping[str, Any]) -> int:
     """The most tokens a sequence may have by its `config.json`; RoBERTa's kind keeps two positions for padding."""
+    config = {**config, **(config.get("text_config") or {})}
     known = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "max_sequence_length", "seq_length")
     positions = integer(config, *known)
     kept = int(config.get("pad_token_id") or 1) + 1 if config.get("model_type") in OFFSET else 0

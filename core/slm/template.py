@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,9 +172,9 @@ class Prompter:
     def ending(self) -> list[int]:
         """The special token that the template puts behind an answer, if it puts one."""
         special = self.tokenizer.get_added_tokens_decoder()
-        turn = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+        turn = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "Zq7"}]
         pieces = [text for text, answer in self._pieces(turn, asking=False) if answer]
-        return [i for i in self.encode(pieces[-1]) if i in special][:1]
+        return [i for i in self.encode(pieces[-1].partition("Zq7")[2]) if i in special][:1]
 
     def _encoded(self, chunk: list[list[tuple[str, bool]]]) -> Iterator[Example]:
         texts = [text for pieces in chunk for text, _ in pieces]
@@ -208,13 +207,12 @@ class Prompter:
             if turn["role"] != "assistant":
                 continue
             before = self._render(turns[:n], True)
-            after = (
-                whole if n == len(turns) - 1 and not asking else self._kept(self._render(turns[: n + 1], False), whole)
-            )
+            last = n == len(turns) - 1 and not asking
+            after = whole if last else self._kept(self._render(turns[: n + 1], False), whole)
             if at <= len(before) and whole.startswith(after) and after.startswith(before):
                 pieces += [(whole[at : len(before)], False), (whole[len(before) : len(after)], True)]
                 at = len(after)
-            elif n == len(turns) - 1 and not asking:
+            elif last:
                 raise SlmError("the chat template does not keep the prompt when the answer is added; mend the template")
         if not asking and not pieces:
             raise SlmError("a conversation without an answer: nothing to learn from it")
@@ -224,7 +222,8 @@ class Prompter:
         """What of a rendering stays when turns follow, to its last end token: some templates close the whole."""
         if whole.startswith(rendered):
             return rendered
-        same = commonpath([rendered, whole])
+        pairs = enumerate(zip(rendered, whole, strict=False))
+        same = rendered[: next((n for n, (a, b) in pairs if a != b), len(whole))]
         ends = [text for i in self.interface.stop if (text := self.tokenizer.id_to_token(i))]
         cut = max((same.rfind(text) + len(text) for text in ends if text in same), default=0)
         return same[: cut + len(same[cut:]) - len(same[cut:].lstrip())]
