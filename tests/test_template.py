@@ -122,21 +122,18 @@ def test_the_targets_are_the_answers_and_their_end_token_alone(ours: Prompter, f
     learned = [example.ids[start:end] for start, end in boundaries(example.targets)]
     texts = [message["content"] for message in messages if message["role"] == "assistant"]
     if "qwen3" in folder.name:  # its template shows an answer in another way once a turn follows
-        learned, texts = [piece[-len(ours.encode(texts[-1])) - 1 :] for piece in learned], texts[-1:]
+        texts = [f"<think>\n\n</think>\n\n{texts[-1]}"]
     assert [ours.decode(piece).strip() for piece in learned] == texts
     assert all(piece[-1] in ours.interface.stop for piece in learned)
     assert all(i not in ours.interface.stop for piece in learned for i in piece[:-1])
 
 
-@pytest.mark.parametrize("data_and_ids", [True])
-def test_a_single_conversation_has_the_ids_of_transformers(ours: Prompter, theirs: Any, data_and_ids: bool) -> None:
+def test_a_single_conversation_has_the_ids_of_transformers(ours: Prompter, theirs: Any) -> None:
     expected = theirs.apply_chat_template(CHATS["one turn"], return_dict=False)
     assert ours.example({"messages": CHATS["one turn"]}).ids == expected
 
 
-def test_qwen3_drops_the_thoughts_of_earlier_turns_and_does_not_learn_what_is_left(
-    ours: Prompter, folder: Path
-) -> None:
+def test_qwen3_drops_the_thoughts_of_earlier_turns_and_learns_the_last(ours: Prompter, folder: Path) -> None:
     if "qwen3" not in folder.name:
         pytest.skip("only qwen3's template has thoughts")
     thought = {"role": "assistant", "content": "<think>\nIt is a city.\n</think>\n\nParis"}
