@@ -141,7 +141,7 @@ def build(offer: Offer, options: Mapping[str, Any], path: str, found: list[Mista
 
 def option_names(offer: Offer) -> list[str]:
     """The names of a plugin's options."""
-    return [a.alias for a in attrs.fields(offer.plugin)]
+    return [a.alias for a in offer.options]
 
 
 def longest_claim(offer: Offer, source: Source) -> str:

@@ -72,10 +72,15 @@ def strict() -> cattrs.Converter:
     for kind in (bool, int, float, str):
         conv.register_structure_hook(kind, exactly)
     conv.register_structure_hook(Path, lambda value, _: Path(exactly(value, str)))
-    conv.register_structure_hook_func(lambda kind: get_origin(kind) is Literal, one_of)
-    conv.register_structure_hook_factory(lambda kind: get_origin(kind) in (Union, UnionType), either_of)
-    conv.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, array_of)
+    conv.register_structure_hook_func(made_by(Literal), one_of)
+    conv.register_structure_hook_factory(made_by(Union, UnionType), either_of)
+    conv.register_structure_hook_factory(made_by(tuple), array_of)
     return conv
+
+
+def made_by(*origins: Any) -> Callable[[Any], bool]:
+    """Whether a type is made by one of these: `tuple[int, ...]` by tuple."""
+    return lambda kind: get_origin(kind) in origins
 
 
 def exactly(value: Any, kind: Any) -> Any:
@@ -94,7 +99,7 @@ def one_of(value: Any, kind: Any) -> Any:
     )
 
 
-def either_of(kind: Any, conv: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def either_of(kind: Any, conv: Any) -> Callable[[Any, Any], Any]:
     """A hook for unions: the first member that takes the value as it is."""
 
     def either(value: Any, _: Any) -> Any:
@@ -111,7 +116,7 @@ def either_of(kind: Any, conv: cattrs.Converter) -> Callable[[Any, Any], Any]:
     return either
 
 
-def array_of(kind: Any, conv: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def array_of(kind: Any, conv: Any) -> Callable[[Any, Any], Any]:
     """A hook for tuples; else cattrs would split "q_proj" into letters."""
     members = get_args(kind)
 

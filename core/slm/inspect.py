@@ -51,8 +51,9 @@ def inspect(run: Run, trained: Path | None, count: int) -> Iterator[tuple[str, l
     yield (
         (
             f"{len(lengths):,} training records: {sum(lengths):,} tokens, of which {targets:,} "
-            f"({targets / max(1, sum(lengths)):.0%}) are trained; median {median(lengths or [0]):.0f}, longest {max(lengths or [0])}, "
-            f"{over} longer than the context of {prompter.interface.context}; answers end with {stops}"
+            f"({targets / max(1, sum(lengths)):.0%}) are trained; median {median(lengths or [0]):.0f}, "
+            f"longest {max(lengths or [0])}, {over} longer than the context of {prompter.interface.context}; "
+            f"answers end with {stops}"
         ),
         [],
     )

@@ -1,4 +1,4 @@
-"""What there is: plugins, runs, and a JSON Schema of pipeline files made from both the kernel's keys and the plugins'."""
+"""What there is: plugins, runs, and a JSON Schema of pipeline files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from slm.errors import SlmError
 from slm.pipeline import KEYS, SINGLE, Head
 from slm.plugin import HOOKS
 from slm.registry import Registry
+from slm.units import duration
 
 PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
@@ -30,7 +31,7 @@ def plugin_lines(registry: Registry, hook: str | None = None) -> Iterator[str]:
         for offer in registry.offers(each).values():
             yield f"  {offer.name:15} {f'BROKEN: {offer.fault}' if offer.fault else offer.help}  [{offer.distribution}]"
             if hook and not offer.fault:
-                for option in attrs.fields(offer.plugin):
+                for option in offer.options:
                     yield f"      {option.alias} = {shown(option.default)}  {option.metadata.get('help', '')}"
 
 
@@ -49,7 +50,8 @@ def run_lines(folder: Path) -> Iterator[str]:
     for file in files:
         told = json.loads(file.read_text(encoding="utf-8"))
         when = datetime.fromtimestamp(told["began"]).strftime("%Y-%m-%d %H:%M")
-        yield f"{file.parent.name:30} {told['state']:12} {when}  {told['task']}, base {told['base']}, {told['seconds']:.0f} s"
+        made = f"{told['task']}, base {told['base']}, {duration(told['seconds'])}"
+        yield f"{file.parent.name:30} {told['state']:12} {when}  {made}"
 
 
 def json_schema(registry: Registry) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def stage_schema(registry: Registry, hook: str) -> dict[str, Any]:
     for name, offer in registry.offers(hook).items():
         if offer.fault:
             continue
-        own = {a.alias: described(a, offer.plugin) for a in attrs.fields(offer.plugin)}
+        own = {a.alias: described(a, offer.plugin) for a in offer.options}
         everything = {**own, **everything}
         only = {"properties": dict.fromkeys((*kernel, *own), True), "additionalProperties": False}
         branches.append(

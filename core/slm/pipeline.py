@@ -125,8 +125,9 @@ class Pipeline:
         return cls.from_table(table, file.parent, Place(str(path), text))
 
     @classmethod
-    def from_table(cls, table: Mapping[str, Any], folder: Path = Path(), place: Place = Place("pipeline")) -> Pipeline:
+    def from_table(cls, table: Mapping[str, Any], folder: Path = Path(), place: Place | None = None) -> Pipeline:
         """Check a table that was read, or made in Python."""
+        place = place or Place("pipeline")
         heads = {a.name: table[a.name] for a in attrs.fields(Head) if a.name in table}
         head, found = attempt(heads, Head, "")
         stages: list[Stage] = []

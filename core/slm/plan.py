@@ -55,7 +55,7 @@ class Plan:
     observers: tuple[Choice, ...] = ()
 
     def key(self, step: Step, results: Mapping[str, Any], store: Store) -> str:
-        """The fingerprint of a step whose inputs are done: plugin, options, inputs, and what of the job it depends on."""
+        """The fingerprint of a step whose inputs are done: plugin, options, inputs, and what else it depends on."""
         job: dict[str, Any] = {"task": self.job.task, "seed": self.job.seed}
         made_of: dict[str, Any] = {"inputs": [results[path].digest for path in step.inputs], "kind": step.kind}
         if step.choice:

@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     from slm.template import Prompter
 
 # fmt: off
-__all__ = ["HOOKS", "TASKS", "Artifact", "Base", "Batch", "Bid", "Chunk", "Engine", "EngineOpener", "Evaluator", "Event",
-           "Exporter", "Gpu", "Hardware", "Interface", "Job", "Loader", "Metric", "Metrics", "Model", "Needs", "Observer",
-           "Plugin", "PluginError", "Preprocessor", "Processed", "Rank", "Recipe", "Reject", "Request", "Server",
-           "SlmError", "Source", "Work", "hookimpl", "hookspec"]
+__all__ = [
+    "HOOKS", "TASKS", "Artifact", "Base", "Batch", "Bid", "Chunk", "Engine", "EngineOpener", "Evaluator", "Event",
+    "Exporter", "Gpu", "Hardware", "Interface", "Job", "Loader", "Metric", "Metrics", "Model", "Needs", "Observer",
+    "Plugin", "PluginError", "Preprocessor", "Processed", "Rank", "Recipe", "Reject", "Request", "Server", "SlmError",
+    "Source", "Work", "hookimpl", "hookspec",
+]
 # fmt: on
 
 hookspec = pluggy.HookspecMarker("slm")
@@ -127,8 +129,10 @@ class Recipe(Plugin, Protocol):
 
 
 class Evaluator(Plugin, Protocol):
-    """Measures an open model. Unless the pipeline names some, all that bid GOOD or more run. It may leave out arguments it has no use for: `base` is opened, and `train` read,
-    only for those that ask."""
+    """Measures an open model. Unless the pipeline names some, all that bid GOOD or more run.
+
+    It may leave out arguments it has no use for: `base` is opened, and `train` read, only for those that ask.
+    """
 
     @hookspec(firstresult=True)
     def evaluate(
@@ -182,7 +186,7 @@ class Observer(Plugin, Protocol):
         ...
 
 
-HOOKS: Mapping[str, type[Plugin]] = {
+HOOKS: Mapping[str, Any] = {
     "load": Loader,
     "preprocess": Preprocessor,
     "recipe": Recipe,

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 import attrs
 from attrs import define, frozen
@@ -44,14 +45,14 @@ class Offer:
     def plugin(self) -> type[Plugin]:
         """The plugin's class; PluginError, with the traceback of its import, where it can't be had."""
         try:
-            cls: type[Plugin] = self.entry.load()
+            cls = self.entry.load()
         except Exception as error:
             raise PluginError(
                 f"{self.label} does not import: {type(error).__name__}: {error}\n{traceback.format_exc()}"
             ) from error
         if not attrs.has(cls):
             raise PluginError(f"{self.label}: {self.entry.value} is not an attrs class")
-        return cls
+        return cast(type[Plugin], cls)
 
     @property
     def label(self) -> str:
@@ -66,6 +67,11 @@ class Offer:
         except PluginError as error:
             return str(error).splitlines()[0]
         return ""
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """The attrs fields of the plugin's class."""
+        return tuple(attrs.fields(cast(Any, self.plugin)))
 
     @property
     def help(self) -> str:

@@ -43,7 +43,8 @@ class Run:
     @property
     def model(self) -> Model:
         """The trained model."""
-        return rebased(self.results["recipe"], "model", Model)
+        trained: Model = rebased(self.results["recipe"], "model", Model)
+        return trained
 
     @property
     def artifacts(self) -> dict[str, Artifact]:
@@ -255,7 +256,9 @@ def task(plan: Plan, step: Step, results: Mapping[str, Result], aside: Aside) ->
     if step.kind == "load" and step.stage and isinstance(step.stage.keys, LoadKeys):
         told["keys"] = attrs.asdict(step.stage.keys)
     for what, cls in (("model", Model), ("artifact", Artifact)):
-        told |= {what: pack(rebased(result, what, cls)) for result in inputs if what in result.value}
+        for result in inputs:
+            if what in result.value:
+                told[what] = pack(rebased(result, what, cls))
     if step.kind in ("evaluate", "check"):
         told["engines"] = {form: told_of(engine) for form, engine in plan.engines(step, results).items()}
     if step.kind == "check":

@@ -292,7 +292,7 @@ class Request:
 
 @frozen
 class Chunk:
-    """The next piece of one request's answer. `index` is the request's place in the call; `finish` is set on its last."""
+    """The next piece of one request's answer; `index` is its place in the call, `finish` is set on its last."""
 
     index: int
     tokens: tuple[int, ...]

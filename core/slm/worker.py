@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import EntryPoint
 from itertools import islice
 from pathlib import Path
@@ -173,11 +173,12 @@ def measured(task: Task, engine: Engine, records: Any, data: Mapping[str, Any], 
     arguments["work"] = attrs.evolve(task.work, folder=folder)
     wanted = task.caller.arguments("evaluate", task.caller.add(task.plugin)[0])
     base = task.job.base
-    if "base" not in wanted or base.path is None or base.kind == "config" or base.format not in task.told["engines"]:
+    with ExitStack() as stack:
+        if "base" in wanted and base.path and base.kind != "config" and base.format in task.told["engines"]:
+            model = Model(base.path, base.format, engine.prompter.interface)
+            arguments["base"] = stack.enter_context(task.opened(model))
         found: Metrics = task.caller.call(task.plugin, **arguments)
-        return found
-    with task.opened(Model(base.path, base.format, engine.prompter.interface)) as opened:
-        return task.caller.call(task.plugin, **{**arguments, "base": opened})
+    return found
 
 
 def export(task: Task) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def signed(model: Model, folder: Path) -> Any:
 
 
 def check(task: Task) -> dict[str, Any]:
-    """Compare an artifact, opened by its engine, with the model it was made from; then the user's own metric on both."""
+    """Compare an artifact, opened by its engine, with its source model; then the user's own metric on both."""
     from slm.verify import compare
 
     data = task.data()
