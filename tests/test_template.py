@@ -133,9 +133,8 @@ def test_a_single_conversation_has_the_ids_of_transformers(ours: Prompter, their
     assert ours.example({"messages": CHATS["one turn"]}).ids == expected
 
 
-def test_qwen3_drops_the_thoughts_of_earlier_turns_and_learns_the_last(ours: Prompter, folder: Path) -> None:
-    if "qwen3" not in folder.name:
-        pytest.skip("only qwen3's template has thoughts")
+@pytest.mark.parametrize("folder", ["qwen3"], indirect=True)
+def test_a_template_that_drops_earlier_thoughts_has_the_last_answer_learned(ours: Prompter) -> None:
     thought = {"role": "assistant", "content": "<think>\nIt is a city.\n</think>\n\nParis"}
     messages = [QUESTION, thought, FOLLOW, {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nMadrid"}]
     example = ours.example({"messages": messages})
