@@ -1,0 +1,216 @@
+"""Which column of a source is which field of a record: as the user says, else by the names that are usual."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+from attrs import frozen
+
+from slm.errors import SlmError
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "completion": ("text",),
+    "classification": ("text", "label"),
+    "qa": ("messages", "prompt", "response", "context", "system"),
+    "instruction": ("messages", "prompt", "response", "context", "system"),
+    "chat": ("messages", "prompt", "response", "context", "system"),
+    "preference": ("messages", "prompt", "chosen", "rejected", "context", "system"),
+}
+"""The fields of each task's records that a column may fill."""
+
+USUAL: Mapping[str, tuple[str, ...]] = {
+    "text": ("text", "sentence", "utterance", "content", "document", "body", "message", "review", "tweet",
+             "comment", "article", "story", "passage", "query", "question", "prompt", "input"),
+    "label": ("label_text", "label_name", "label", "category", "intent", "class", "target", "tag", "topic",
+              "sentiment"),
+    "prompt": ("instruction", "question", "prompt", "query", "request", "user", "input"),
+    "response": ("answer", "response", "output", "completion", "reply", "target", "assistant", "solution"),
+    "context": ("context", "passage", "background", "input"),
+    "system": ("system", "system_prompt", "system_message"),
+    "messages": ("messages", "conversations", "conversation", "dialog", "dialogue"),
+    "chosen": ("chosen", "preferred", "chosen_response", "response_chosen", "response_j"),
+    "rejected": ("rejected", "dispreferred", "rejected_response", "response_rejected", "response_k"),
+}  # fmt: skip
+"""The usual names of a field's column, the first before the next; case, spaces and hyphens don't count."""
+
+OF_QUESTIONS = ("query", "question", "prompt", "input")
+"""Names that mean text where there is a label, and half of a pair where there is none."""
+
+OPTIONAL = ("context", "system")
+
+
+@frozen
+class Column:
+    """The columns that fill a field, and why. A row takes its value from the first that has one; `joined` columns are
+    all taken, a blank line between them."""
+
+    columns: tuple[str, ...]
+    why: str
+    joined: bool = False
+
+
+def choose_columns(
+    task: str, wanted: Mapping[str, str | Sequence[str]], found: Sequence[str], place: str
+) -> dict[str, Column]:
+    """The columns of each field of a task's records, by field.
+
+    Raises SlmError for a field the task has not, a column that is not there, and a needed field without a column.
+    """
+    chosen = {name: _wanted(task, name, value, found, place) for name, value in wanted.items()}
+    taken = {column for each in chosen.values() for column in each.columns}
+    pairs = {"prompt", "response"} & set(chosen)
+    for name in FIELDS[task]:
+        if (
+            name in chosen
+            or (name == "messages" and pairs)
+            or (name in ("prompt", "response") and "messages" in wanted)
+        ):
+            continue
+        if names := _usual(task, name, [each for each in found if each not in taken]):
+            also = f", then {', '.join(names[1:])}" if len(names) > 1 else ""
+            chosen[name] = Column(names, f"a usual name for it{also}")
+            taken.update(names)
+    if task == "completion" and not chosen and len(found) == 1:
+        chosen["text"] = Column((found[0],), "the only column")
+    if lacking := missing_field(task, chosen):
+        raise SlmError(_lacking(task, lacking, found, place))
+    return chosen
+
+
+def missing_field(task: str, chosen: Mapping[str, Column]) -> str:
+    """A needed field that has no column; empty where none is missing."""
+    if task in ("completion", "classification"):
+        needed = FIELDS[task]
+    elif task == "preference":
+        needed = ("chosen", "rejected")
+    else:
+        needed = () if "messages" in chosen else ("prompt", "response")
+    return next((name for name in needed if name not in chosen), "")
+
+
+def _wanted(task: str, name: str, value: str | Sequence[str], found: Sequence[str], place: str) -> Column:
+    if name not in FIELDS[task]:
+        raise SlmError(f"{place}: columns.{name}: a {task} record has no such field; it has {', '.join(FIELDS[task])}")
+    if isinstance(value, str):
+        names = [value] if value in found else [part.strip() for part in value.split(" + ")]
+    else:
+        names = list(value)
+    return Column(
+        tuple(_existing(each, name, found, place) for each in names), "named in columns", joined=len(names) > 1
+    )
+
+
+def _existing(column: str, name: str, found: Sequence[str], place: str) -> str:
+    if column in found:
+        return column
+    same = [each for each in found if each.casefold() == column.casefold()]
+    if len(same) == 1:
+        return same[0]
+    close = difflib.get_close_matches(column, found, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    raise SlmError(f"{place}: columns.{name}: no column '{column}'{hint} (found: {listed(found)})")
+
+
+def _usual(task: str, name: str, found: Iterable[str]) -> tuple[str, ...]:
+    usual = [each for each in USUAL[name] if task == "classification" or name != "text" or each not in OF_QUESTIONS]
+    plain = {column: column.strip().casefold().replace(" ", "_").replace("-", "_") for column in found}
+    names = tuple(column for each in usual for column, form in plain.items() if form == each)
+    if name == "prompt" and len(names) > 1:  # beside another, `input` is what an instruction is about: its context
+        return tuple(column for column in names if plain[column] != "input")
+    return names
+
+
+def _lacking(task: str, name: str, found: Sequence[str], place: str) -> str:
+    if task == "completion" and len(_usual("qa", "prompt", found)) and len(_usual("qa", "response", found)):
+        pair = f"{_usual('qa', 'prompt', found)[0]} + {_usual('qa', 'response', found)[0]}"
+        return (
+            f"{place}: questions and answers, where completion wants text; set task = 'qa' or columns.text = '{pair}'"
+        )
+    say = f'columns = {{ {name} = "..." }}'
+    return f"{place}: no column is known as the {task} record's {name}; say which is: {say} (found: {listed(found)})"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in a line; of very many, the first."""
+    shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in names[:20]]
+    return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def read_field(table: Any, column: Column | None) -> tuple[Any, dict[int, str]]:
+    """A field's text for each row of a table, null where there is none; for rows with something else there, what."""
+    import pyarrow
+    from pyarrow import compute
+
+    names = [name for name in column.columns if name in table.column_names] if column else []
+    if column is None or not names:
+        return pyarrow.nulls(len(table), pyarrow.string()), {}
+    parts, odd = [], dict[int, str]()
+    for name in names:
+        part, wrong = _texts(table.column(name), table.schema.field(name))
+        parts.append(part)
+        odd = {**wrong, **odd}
+    if column.joined:
+        filled = [compute.if_else(has_text(part), part, None) for part in parts]
+        return reduce(join_texts, filled), odd
+    return (parts[0] if len(parts) == 1 else compute.coalesce(*parts)), odd
+
+
+def join_texts(above: Any, below: Any) -> Any:
+    """Two texts with a blank line between them, or the one there is."""
+    from pyarrow import compute
+
+    return compute.coalesce(compute.binary_join_element_wise(above, below, "\n\n"), above, below)
+
+
+def has_text(array: Any) -> Any:
+    """For each text whether there is a visible character in it; false for null."""
+    from pyarrow import compute
+
+    return compute.fill_null(compute.greater(compute.binary_length(compute.utf8_trim_whitespace(array)), 0), False)
+
+
+def _texts(column: Any, field: Any) -> tuple[Any, dict[int, str]]:
+    import pyarrow
+
+    types, kind = pyarrow.types, field.type
+    if types.is_null(kind):
+        return pyarrow.nulls(len(column), pyarrow.string()), {}
+    if (field.metadata or {}).get(b"slm") == b"json":
+        return _picked([None if value is None else json.loads(value) for value in column.to_pylist()])
+    if types.is_nested(kind):
+        return _picked(column.to_pylist())
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        return _picked([_decoded(value) for value in column.to_pylist()])
+    return _flat(column.cast(pyarrow.string())), {}
+
+
+def _flat(column: Any) -> Any:
+    import pyarrow
+
+    return pyarrow.concat_arrays(column.chunks) if column.num_chunks else pyarrow.array([], column.type)
+
+
+def _picked(values: Sequence[Any]) -> tuple[Any, dict[int, str]]:
+    """The texts and numbers among values; of the rest, what they are."""
+    import pyarrow
+
+    texts: list[str | None] = []
+    odd = {}
+    for n, value in enumerate(values):
+        plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+        texts.append(str(value) if plain else None)
+        if value is not None and not plain:
+            names = {list: "a list", dict: "an object", bool: "true or false", bytes: "bytes that are not UTF-8"}
+            odd[n] = names.get(type(value), type(value).__name__)
+    return pyarrow.array(texts, pyarrow.string()), odd
+
+
+def _decoded(value: bytes | None) -> str | bytes | None:
+    try:
+        return None if value is None else value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value

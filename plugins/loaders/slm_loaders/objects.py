@@ -1,0 +1,169 @@
+"""Lines of JSON as Arrow tables: fast by pyarrow where every line is clean, else line by line with care.
+
+A column whose values don't fit one Arrow type (text in one line, a list in another) is kept as JSON text, and its
+field says so: metadata `slm` = `json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from slm.plugin import Batch, Reject
+
+JSON = {b"slm": b"json"}
+
+
+def read_quick(block: bytes, address: str, line: int) -> Batch | None:
+    """The rows of a block of whole lines that begins at `line`; None unless each line holds just one sound object."""
+    import numpy as np
+
+    try:
+        if not block.isascii():
+            block.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    data = np.frombuffer(block, np.uint8)
+    breaks = np.flatnonzero(data == 10)
+    starts = np.concatenate([[0], breaks + 1])
+    starts = starts[starts < len(data)]
+    opened = starts[data[starts] == ord("{")]
+    table = _parsed(block)
+    if table is None or table.num_rows != len(opened):
+        return None
+    return Batch(table, address, (np.searchsorted(breaks, opened) + line).tolist())
+
+
+def _parsed(block: bytes, schema: Any = None) -> Any:
+    """The table; None where pyarrow finds a fault, or would change a value (a date in text, an integer too large)."""
+    import pyarrow
+    from pyarrow import json as arrow_json
+
+    read = arrow_json.ReadOptions(use_threads=False, block_size=len(block) + 1)
+    parse = arrow_json.ParseOptions(explicit_schema=schema, newlines_in_values=False)
+    try:
+        table = arrow_json.read_json(pyarrow.BufferReader(pyarrow.py_buffer(block)), read, parse)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        return None
+    if schema is None:
+        plain = pyarrow.schema([field.with_type(_plain(field.type)) for field in table.schema])
+        if plain != table.schema:
+            return _parsed(block, plain)
+    return None if _rounded(table) else table
+
+
+def _plain(kind: Any) -> Any:
+    """The type with text in place of times: pyarrow takes text that looks like a date for one."""
+    import pyarrow
+
+    if pyarrow.types.is_temporal(kind):
+        return pyarrow.string()
+    if pyarrow.types.is_list(kind):
+        return pyarrow.list_(_plain(kind.value_type))
+    if pyarrow.types.is_struct(kind):
+        return pyarrow.struct([field.with_type(_plain(field.type)) for field in kind])
+    return kind
+
+
+def _rounded(table: Any) -> bool:
+    """Whether a column of floats may hold an integer that a float can't."""
+    import pyarrow
+    from pyarrow import compute
+
+    floats = [column for column in table.columns if pyarrow.types.is_floating(column.type)]
+    return any(compute.any(compute.greater_equal(compute.abs(column), 2.0**53)).as_py() for column in floats)
+
+
+def read_lines(block: bytes, address: str, line: int) -> Batch:
+    """The rows of a block, line by line; a line that isn't one object is rejected with its place and reason."""
+    rows: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    rejected: list[Reject] = []
+    for n, raw in enumerate(block.split(b"\n"), start=line):
+        if not raw.strip():
+            continue
+        value, why = read_object(raw)
+        if value is None:
+            rejected.append(Reject(f"{address}:{n}", why, raw.decode("utf-8", "replace").rstrip("\r")))
+        else:
+            rows.append(value)
+            numbers.append(n)
+    return Batch(to_table(rows), address, numbers, tuple(rejected))
+
+
+def read_object(raw: bytes) -> tuple[dict[str, Any] | None, str]:
+    """The object that a line holds, or None and why it holds none. NaN and Infinity, which JSON has not, are null."""
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=lambda _: None)
+    except UnicodeDecodeError as error:
+        return None, f"byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8"
+    except json.JSONDecodeError as error:
+        return None, f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
+    except RecursionError:
+        return None, "not JSON: nested too deeply"
+    except ValueError as error:
+        return None, str(error)
+    if not isinstance(value, dict):
+        return None, f"not an object but {_called(value)}"
+    if "\\u" in text and not _sound(value):
+        return None, "holds half of a surrogate pair, which is no character"
+    return value, ""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key '{twice}' stands twice")
+    return found
+
+
+def _called(value: Any) -> str:
+    names = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
+    return names.get(type(value), "null")
+
+
+def _sound(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def to_table(rows: Sequence[dict[str, Any]]) -> Any:
+    """A table with a column for every key, null where a row lacks it."""
+    import pyarrow
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    arrays, fields = [], []
+    for name in names:
+        values = [row.get(name) for row in rows]
+        array, metadata = _column(values)
+        arrays.append(array)
+        fields.append(pyarrow.field(name, array.type, metadata=metadata))
+    if not names:
+        return pyarrow.table({"": pyarrow.nulls(len(rows))}) if rows else pyarrow.table({})
+    return pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields))
+
+
+def _column(values: list[Any]) -> tuple[Any, dict[bytes, bytes] | None]:
+    import pyarrow
+
+    try:
+        array = pyarrow.array(values)
+    except (pyarrow.ArrowException, OverflowError, TypeError):
+        return _encoded(values), JSON
+    if array.to_pylist() != values and not pyarrow.types.is_nested(array.type):
+        return _encoded(values), JSON
+    return array, None
+
+
+def _encoded(values: list[Any]) -> Any:
+    import pyarrow
+
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+    return pyarrow.array(texts, pyarrow.string())

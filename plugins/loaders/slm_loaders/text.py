@@ -1,0 +1,123 @@
+"""Plain text and markdown: a file, a folder of files, or a pattern."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Literal
+
+from attrs import field, frozen
+from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source, Work, hookimpl
+
+from .decoding import mend, read_utf8
+from .files import File, find_files
+from .passages import Passage, cut
+
+SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".asciidoc")
+MARKDOWN = (".md", ".markdown")
+ROWS, SIZE = 10_000, 8 << 20
+
+
+@frozen
+class Text:
+    """Reads text files, or a folder of them: one record a file, section, paragraph or line."""
+
+    claims: ClassVar[tuple[str, ...]] = (".txt", ".text", ".md", ".markdown", ".txt.gz", ".md.gz", "/")
+
+    per: Literal["auto", "file", "section", "paragraph", "line"] = field(
+        default="auto",
+        metadata={
+            "help": "What becomes a record; auto: files of a folder, sections of a markdown file, else paragraphs."
+        },
+    )
+    encoding: str = field(default="", metadata={"help": "The files' encoding, such as cp1252; found if empty."})
+
+    def bid(self, job: Job, hardware: Hardware) -> Bid:
+        return Bid(Rank.POSSIBLE, "reads text")
+
+    @hookimpl
+    def load(self, source: Source, work: Work) -> Iterator[Batch]:
+        files, rejected = _found(source, work)
+        many = len(files) > 1 or source.path.is_dir()
+        yield from _batches(self._passages(files, many, work, rejected), rejected)
+
+    def _passages(
+        self, files: Iterable[File], many: bool, work: Work, rejected: list[Reject]
+    ) -> Iterator[tuple[File, Passage]]:
+        for file in files:
+            per = self.per
+            if per == "auto":
+                markdown = file.path.suffix.lower() in MARKDOWN
+                per = "file" if many else "section" if markdown else "paragraph"
+            empty = True
+            for passage in cut(self._lines(file, work), per, file.address):
+                empty = False
+                yield file, passage
+            if empty:
+                rejected.append(Reject(file.address, "empty file"))
+
+    def _lines(self, file: File, work: Work) -> Iterator[str]:
+        for piece in read_utf8(file, self.encoding, work.warn):
+            try:
+                text = mend(piece.decode("utf-8", "surrogateescape"))
+            except UnicodeDecodeError as error:
+                byte = error.object[error.start]
+                raise SlmError(
+                    f"{file.address}: byte 0x{byte:02x} is neither UTF-8 nor cp1252; state its encoding"
+                ) from None
+            yield from _split(text)
+
+
+def _split(text: str) -> list[str]:
+    """Lines without their ends; other separators of Unicode don't end a line."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _found(source: Source, work: Work) -> tuple[list[File], list[Reject]]:
+    """The source's text files; what is left out of a folder is counted in a warning, a link out of it rejected."""
+    if not source.path.is_dir():
+        return find_files(source), []
+    root, name = source.path.resolve(), source.address.removeprefix("file://").rstrip("/")
+    files, rejected, others = [], [], Counter[str]()
+    for path in sorted(source.path.rglob("*")):
+        inside = path.relative_to(source.path)
+        if any(part.startswith(".") for part in inside.parts) or path.is_dir():
+            continue
+        address = f"{name}/{inside.as_posix()}"
+        if path.suffix.lower() not in SUFFIXES:
+            others[path.suffix or "no suffix"] += 1
+        elif not path.resolve().is_relative_to(root):
+            rejected.append(Reject(address, "a link that leads out of the folder"))
+        else:
+            files.append(File(path, address))
+    if others:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in others.most_common(8))
+        work.warn(f"{source.address}: files of other kinds are left out: {kinds}")
+    if not files and not rejected:
+        raise SlmError(f"{source.address}: no text file in this folder ({', '.join(SUFFIXES)})")
+    return files, rejected
+
+
+def _batches(passages: Iterator[tuple[File, Passage]], rejected: list[Reject]) -> Iterator[Batch]:
+    """Batches of one file's passages, or of many files with one passage each, bounded in rows and characters."""
+    import pyarrow
+
+    rows: list[Passage] = []
+    address, size = "", 0
+    schema = pyarrow.schema([("title", pyarrow.string()), ("text", pyarrow.string())])
+
+    def batch() -> Batch:
+        table = pyarrow.table([[row.title for row in rows], [row.text for row in rows]], schema=schema)
+        made = Batch(table, address, [row.line for row in rows], tuple(rejected))
+        rejected.clear()
+        return made
+
+    for file, passage in passages:
+        if rows and (file.address != address or len(rows) >= ROWS or size >= SIZE):
+            yield batch()
+            rows, size = [], 0
+        address, size = file.address, size + len(passage.text)
+        rows.append(passage)
+    if rows or rejected:
+        yield batch()
