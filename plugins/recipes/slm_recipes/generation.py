@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
-from slm.plugin import Interface, Model, Work
+from slm.plugin import Interface, Job, Model, SlmError, Work
+from slm.template import Prompter
 
-from slm_recipes.loss import choose_loss
+from slm_recipes.loss import Loss, choose_loss, packed_loss, padded_loss
 from slm_recipes.precision import Precision
 from slm_recipes.saving import save_model, set_generation, write_losses, write_record
 from slm_recipes.settings import Defaults, Options, micro_limit, settle, shape
-from slm_recipes.tokenizing import Tokens
+from slm_recipes.tokenizing import Tokens, tokenize
 from slm_recipes.training import Split, Trainer, train
+
+if TYPE_CHECKING:
+    import datasets
+
+
+class Tuning(Options, Protocol):
+    """The options of recipes that start from a base."""
+
+    @property
+    def max_length(self) -> int | None: ...
+    @property
+    def precision(self) -> str: ...
 
 
 def train_generator(
@@ -24,17 +38,67 @@ def train_generator(
     work: Work,
 ) -> Model:
     """Train `model` to predict the targets of the first split, watch the second, and write the model folder."""
-    hardware = work.hardware
     model.to(precision.device)
+    loss, padded, why = choose_loss(model, packed_loss, padded_loss(model, interface.pad))
+    set_generation(model, interface)
+    counted = [Split(tokens, tokens.counts()) if tokens is not None and len(tokens) else None for tokens in splits]
+    return train_and_save(model, interface, (loss, padded, why), counted, options, defaults, precision, work)
+
+
+def train_and_save(
+    model: Any,
+    interface: Interface,
+    chosen: tuple[Loss, bool, str],
+    splits: list[Split | None],
+    options: Options,
+    defaults: Defaults,
+    precision: Precision,
+    work: Work,
+) -> Model:
+    """Run the training loop on a model and its chosen loss, and write the model folder."""
+    hardware, (loss, padded, why), (first, held_out) = work.hardware, chosen, splits
+    assert first is not None
     memory = hardware.gpu_memory if precision.device == "cuda" else hardware.memory
     limit = micro_limit(memory, *shape(model.config), sum(weight.numel() for weight in model.parameters()))
-    settings = settle(options, defaults, splits[0], limit=limit, seed=work.seed)
-    loss, padded, why = choose_loss(model, interface.pad)
-    held_out = Split(splits[1], splits[1].counts()) if splits[1] is not None and len(splits[1]) else None
-    run = Trainer(model, loss, padded, Split(splits[0], splits[0].counts()), held_out, settings, precision, work)
+    settings = settle(options, defaults, first.tokens, limit=limit, seed=work.seed)
+    run = Trainer(model, loss, padded, first, held_out, settings, precision, work)
     progress, products = train(run)
     write_losses(progress, work.folder)
     write_record(work.folder, model, progress, settings, precision, products, why)
-    model.set_attn_implementation("sdpa" if not padded else model.config._attn_implementation)
-    set_generation(model, interface)
     return save_model(model, interface, work)
+
+
+def tune_decoder(
+    options: Tuning,
+    job: Job,
+    records: tuple[datasets.Dataset, datasets.Dataset | None],
+    work: Work,
+    adapt: Callable[[Any], Any] | None,
+    defaults: Defaults,
+) -> Model:
+    """Fine-tune a decoder base: all of its weights, or the adapters that `adapt` puts on it."""
+    from slm_recipes import checkpoint, precision
+    from slm_recipes.starting import open_decoder
+
+    checkpoint.seed(work.seed)
+    chosen = precision.choose(work.hardware, job.base.parameters, options.precision)
+    model, interface, tokenizer = open_decoder(job, work, chosen.base if adapt else "float32")
+    prompter, limit = Prompter(tokenizer, interface), min(options.max_length or 1024, interface.context)
+    splits = tokenize_splits(prompter, records, limit, work)
+    model = adapt(model) if adapt else model
+    return train_generator(model, interface, splits, options, defaults, chosen, work)
+
+
+def tokenize_splits(
+    prompter: Prompter,
+    records: tuple[datasets.Dataset, datasets.Dataset | None],
+    limit: int,
+    work: Work,
+    loss_on: str = "answers",
+) -> tuple[Tokens, Tokens | None]:
+    """Training and validation records as samples; SlmError where there is nothing to train on."""
+    train, validation = records
+    if not len(train):
+        raise SlmError("train: no records to train on; check the sources and the steps before this one")
+    held_out = tokenize(prompter, validation, limit, work, "validation", loss_on) if validation else None
+    return tokenize(prompter, train, limit, work, "train", loss_on), held_out

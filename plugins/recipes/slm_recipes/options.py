@@ -131,3 +131,14 @@ def targets() -> Any:
 def loss_on() -> Any:
     """What is learned of a conversation."""
     return field(default="answers", metadata={"help": "Learn the answers only, or the questions too."})
+
+
+def dropout() -> Any:
+    """Dropout of adapters."""
+    help = "Share of the adapters' inputs dropped in training."
+    return field(default=0.0, validator=[validators.ge(0.0), validators.lt(1.0)], metadata={"help": help})
+
+
+def method() -> Any:
+    """Which weights are trained."""
+    return field(default="lora", metadata={"help": "Train adapters on the frozen base, or all of its weights."})

@@ -74,21 +74,15 @@ class Pretrain:
         from slm.template import Prompter
 
         from slm_recipes import checkpoint, precision
-        from slm_recipes.generation import train_generator
+        from slm_recipes.generation import tokenize_splits, train_generator
         from slm_recipes.starting import new_decoder, open_decoder
-        from slm_recipes.tokenizing import tokenize
 
         checkpoint.seed(work.seed)
         if not len(train):
-            raise SlmError("train: no records to train on; check the sources and steps before this one")
-        if job.base.kind == "decoder":
-            model, interface, tokenizer = open_decoder(job, work)
-        else:
-            model, interface, tokenizer = new_decoder(self, job, train, work)
-        prompter = Prompter(tokenizer, interface)
+            raise SlmError("train: no records to train on; check the sources and the steps before this one")
+        on = job.base.kind == "decoder"
+        model, interface, tokenizer = open_decoder(job, work) if on else new_decoder(self, job, train, work)
         limit = min(self.max_length or 1024, interface.context)
-        tokens = tokenize(prompter, train, limit, work, "train", self.loss_on)
-        held_out = tokenize(prompter, validation, limit, work, "validation", self.loss_on) if validation else None
+        splits = tokenize_splits(Prompter(tokenizer, interface), (train, validation), limit, work, self.loss_on)
         chosen = precision.choose(work.hardware, model.num_parameters(), self.precision)
-        defaults = ON if job.base.kind == "decoder" else SCRATCH
-        return train_generator(model, interface, (tokens, held_out), self, defaults, chosen, work)
+        return train_generator(model, interface, splits, self, ON if on else SCRATCH, chosen, work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +101,22 @@ def generation_interface(task: str, context: int) -> Interface:
     )
 
 
-def vocabulary_for(characters: int) -> int:
-    """A token should be seen often: one for each 500 characters, within 512 to 16,384, in steps of 64."""
-    return min(16_384, max(512, characters // 500)) // 64 * 64
+def classifier_interface(context: int, labels: Sequence[str]) -> Interface:
+    """How a classifier with our own tokens is spoken to."""
+    return Interface(
+        task="classification",
+        context=context,
+        bos=SPECIAL[BOS],
+        eos=SPECIAL[END],
+        stop=(END,),
+        pad=PAD,
+        labels=tuple(labels),
+    )
+
+
+def vocabulary_for(characters: int, each: int = 500) -> int:
+    """A token should be seen often: one for `each` so many characters, within 512 to 16,384, in steps of 64."""
+    return min(16_384, max(512, characters // each)) // 64 * 64
 
 
 def shape_for(characters: int) -> tuple[int, int]:

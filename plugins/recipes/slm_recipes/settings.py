@@ -51,6 +51,28 @@ class Defaults:
     tokens: tuple[int, int]
 
 
+def by_size(parameters: int, tiny: float, small: float, large: float) -> float:
+    """A learning rate for models under 5M, under 50M, and above: the larger, the smaller its steps."""
+    return tiny if parameters < 5e6 else small if parameters < 50e6 else large
+
+
+def whole_defaults(parameters: int) -> Defaults:
+    """For training all weights of a base."""
+    return Defaults(by_size(parameters, 1e-3, 2e-4, 3e-5), steps=200, passes=(3, 20), tokens=(512, 8192))
+
+
+def adapter_defaults(parameters: int) -> Defaults:
+    """For training adapters: larger steps, since few weights move."""
+    return Defaults(by_size(parameters, 3e-3, 1e-3, 2e-4), steps=200, passes=(3, 20), tokens=(512, 8192))
+
+
+def classifier_defaults(new: bool, parameters: int) -> Defaults:
+    """For classifiers: new ones from random weights, or with a new head on a base."""
+    if new:
+        return Defaults(1e-3, steps=1000, passes=(5, 40), tokens=(512, 2048))
+    return Defaults(by_size(parameters, 1e-3, 1e-4, 3e-5), steps=300, passes=(3, 20), tokens=(512, 2048))
+
+
 @frozen
 class Settings:
     """The numbers of a run. `budget` is tokens a step, `limit` tokens a micro-batch; `reasons` explain them."""

@@ -48,6 +48,27 @@ def full(parameters: int, trained: int, tokens: float, layers: int, hidden: int,
     return Needs(memory=memory, seconds=round(seconds, 1), disk=36 * trained + int(6 * tokens))
 
 
+def whole(job: Job, hardware: Hardware, epochs: float | None) -> Needs:
+    """Needs of training all weights of the base."""
+    base, tokens = job.base, tokens_of(job)
+    seen = tokens * passes(tokens, epochs, 200, 512, (3, 20))
+    return full(base.parameters, base.parameters, seen, base.layers, base.hidden, hardware)
+
+
+def adapters(job: Job, hardware: Hardware, rank: int, epochs: float | None) -> Needs:
+    """Needs of training adapters on all linear layers: about 18 numbers of width for each rank and layer."""
+    base, tokens = job.base, tokens_of(job)
+    seen = tokens * passes(tokens, epochs, 200, 512, (3, 20))
+    trained = 18 * rank * max(1, base.layers) * max(1, base.hidden)
+    return full(base.parameters + trained, trained, seen, base.layers, base.hidden, hardware)
+
+
+def trains_whole(job: Job, hardware: Hardware, epochs: float | None) -> bool:
+    """Whether the base is small, and training all of it takes at most half of the memory."""
+    have = available(hardware)
+    return job.base.parameters < 30_000_000 and (not have or whole(job, hardware, epochs).memory <= have // 2)
+
+
 def available(hardware: Hardware) -> int:
     """Bytes that a training may use: of the largest GPU, else of RAM; 0 where the machine is not known."""
     return hardware.gpu_memory or hardware.memory

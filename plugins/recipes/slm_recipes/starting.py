@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import attrs
 from slm.plugin import Interface, Job, SlmError, Work
 from slm.template import derive_interface, load_tokenizer
 
@@ -38,15 +41,15 @@ def folder_of(job: Job) -> Path:
     return job.base.path.absolute()
 
 
-def open_decoder(job: Job, work: Work) -> tuple[Any, Interface, Tokenizer]:
-    """A decoder base in float32; its tokenizer files are copied into the work folder."""
+def open_decoder(job: Job, work: Work, dtype: str = "float32") -> tuple[Any, Interface, Tokenizer]:
+    """A decoder base; its tokenizer files are copied into the work folder."""
     import torch
     from transformers import AutoModelForCausalLM
 
     base = folder_of(job)
     interface = derive_interface(base, job.task)
     try:
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype), local_files_only=True)
     except (OSError, ValueError) as error:
         raise SlmError(f"{base}: not a model that generates text ({str(error).splitlines()[0]})") from None
     copy_tokenizer(base, work.folder)
@@ -94,3 +97,59 @@ def trained_once(work: Work, name: str, make: Any) -> Tokenizer:
 def adopt(config: Any, interface: Interface) -> None:
     """Give a configuration the special tokens of our own tokenizer."""
     config.pad_token_id, config.bos_token_id, config.eos_token_id = scratch.PAD, scratch.BOS, scratch.END
+
+
+def open_classifier(job: Job, labels: Sequence[str], limit: int | None, work: Work) -> tuple[Any, Interface, Tokenizer]:
+    """An encoder or decoder base with a new head for the labels; its tokenizer files are copied."""
+    from transformers import AutoModelForSequenceClassification
+
+    base = folder_of(job)
+    interface = derive_interface(base, job.task, labels)
+    longest = json.loads((base / "tokenizer_config.json").read_text(encoding="utf-8")).get("model_max_length")
+    interface = attrs.evolve(interface, context=int(min(limit or 512, interface.context, longest or 512)))
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            base, local_files_only=True, dtype="float32", num_labels=len(labels), ignore_mismatched_sizes=True
+        )
+    except (OSError, ValueError) as error:
+        raise SlmError(f"{base}: not a model that can classify ({str(error).splitlines()[0]})") from None
+    name_labels(model, interface)
+    copy_tokenizer(base, work.folder)
+    return model, interface, load_tokenizer(base)
+
+
+def new_classifier(
+    shape: Shape, job: Job, labels: Sequence[str], train: datasets.Dataset, work: Work
+) -> tuple[Any, Interface, Tokenizer]:
+    """A classifier with random weights: a small BERT, or the architecture of the base folder's `config.json`."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    base, characters = job.base.path, scratch.size(train)
+    config = AutoConfig.from_pretrained(base) if base is not None else None
+    context = min(shape.max_length or 512, getattr(config, "max_position_embeddings", None) or 512)
+    if base is not None and (base / "tokenizer.json").is_file():
+        interface, tokenizer = (
+            attrs.evolve(derive_interface(base, job.task, labels), context=context),
+            load_tokenizer(base),
+        )
+        copy_tokenizer(base, work.folder)
+    else:
+        wanted = shape.vocabulary or (config.vocab_size if config else scratch.vocabulary_for(characters, 100))
+        tokenizer = trained_once(work, "tokenizer.json", lambda: scratch.word_tokenizer(scratch.texts(train), wanted))
+        interface = scratch.classifier_interface(context, labels)
+        scratch.save_tokenizer(tokenizer, interface, work.folder)
+    if config is None:
+        layers, hidden = shape.layers or 2, shape.hidden or 128
+        config = scratch.bert(tokenizer.get_vocab_size(), context, layers, hidden, shape.heads)
+    config.num_labels = len(labels)
+    model = AutoModelForSequenceClassification.from_config(config)
+    name_labels(model, interface)
+    return model, interface, tokenizer
+
+
+def name_labels(model: Any, interface: Interface) -> None:
+    """Store the labels' names, and the padding that heads on the last token look for."""
+    model.config.id2label = dict(enumerate(interface.labels))
+    model.config.label2id = {name: n for n, name in enumerate(interface.labels)}
+    model.config.pad_token_id = interface.pad
+    model.config.problem_type = "single_label_classification"

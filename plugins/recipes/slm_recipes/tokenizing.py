@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ class Tokens:
     @property
     def lengths(self) -> NDArray[Any]:
         """Tokens of each sample."""
-        return self.offsets[1:] - self.offsets[:-1]
+        lengths: NDArray[Any] = self.offsets[1:] - self.offsets[:-1]
+        return lengths
 
     def counts(self) -> NDArray[Any]:
         """Targets of each sample."""
@@ -67,17 +68,15 @@ def tokenize(
     return tokens
 
 
-def label(prompter: Prompter, records: datasets.Dataset, limit: int, labels: Sequence[str]) -> Tokens:
+def label(prompter: Prompter, records: datasets.Dataset) -> Tokens:
     """The texts of a split, each with its label's index; SlmError for a label that training data did not have."""
-    import attrs
-
-    index = {name: n for n, name in enumerate(labels)}
-    short = attrs.evolve(prompter, interface=attrs.evolve(prompter.interface, context=limit))
+    interface = prompter.interface
+    index = {name: n for n, name in enumerate(interface.labels)}
     unknown = sorted({str(name) for name in records["label"]} - set(index))
     if unknown:
         raise SlmError(f"label {unknown[0]!r} is not in the training data; split the data again, or add records of it")
     rows = zip(records["text"], records["label"], strict=True)
-    return gather((short.text(text) or [short.interface.pad], None, index[str(name)]) for text, name in rows)
+    return gather((prompter.text(text) or [interface.pad], None, index[str(name)]) for text, name in rows)
 
 
 def gather(samples: Iterable[tuple[list[int], list[bool] | None, int]]) -> Tokens:

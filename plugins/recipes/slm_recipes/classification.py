@@ -1,0 +1,73 @@
+"""The classification recipe: an encoder or decoder with a head for labels, or a small encoder from the data alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from attrs import frozen
+from slm.plugin import Bid, Hardware, Job, Model, Rank, SlmError, Work, hookimpl
+
+from slm_recipes import options, scratch, sizing
+
+if TYPE_CHECKING:
+    import datasets
+
+
+@frozen
+class Classification:
+    """Train a model that gives a text one of the labels that the data has."""
+
+    vocabulary: int | None = options.vocabulary()
+    layers: int | None = options.layers()
+    hidden: int | None = options.hidden()
+    heads: int | None = options.heads()
+    epochs: float | None = options.epochs()
+    learning_rate: float | None = options.learning_rate()
+    batch_tokens: int | None = options.batch_tokens()
+    max_length: int | None = options.max_length()
+    schedule: Literal["cosine", "linear", "constant"] = options.schedule()
+    warmup: float = options.warmup()
+    weight_decay: float = options.weight_decay(0.01)
+    clip: float = options.clip()
+    precision: Literal["auto", "float32", "bfloat16"] = options.precision()
+    evaluate_every: int | None = options.evaluate_every()
+    checkpoint_every: int | None = options.checkpoint_every()
+    keep: Literal["best", "last"] = options.keep()
+    patience: int = options.patience()
+
+    def bid(self, job: Job, hardware: Hardware) -> Bid:
+        """Best for its task, and for no other."""
+        if job.task != "classification":
+            return Bid(Rank.NO, f"learns labels, and the task is {job.task}")
+        base, new = job.base, job.base.kind in ("scratch", "config")
+        layers, hidden = self.layers or base.layers or 2, self.hidden or base.hidden or 128
+        vocabulary = self.vocabulary or base.vocabulary or scratch.vocabulary_for(sizing.tokens_of(job) * 4, 100)
+        parameters = base.parameters or 12 * layers * hidden**2 + vocabulary * hidden
+        seen = sizing.tokens_of(job) * (self.epochs or (20 if new else 5))
+        needs = sizing.full(parameters, parameters, seen, layers, hidden, hardware)
+        kind = "a new encoder and its tokenizer" if new else f"{base.name} with a head for the labels"
+        return sizing.fitting(Bid(Rank.BEST, f"trains {kind}, {parameters / 1e6:.1f}M weights", needs), hardware)
+
+    @hookimpl
+    def recipe(self, job: Job, train: datasets.Dataset, validation: datasets.Dataset | None, work: Work) -> Model:
+        """Make or open the classifier, train it, and write its folder."""
+        from slm_recipes import checkpoint, precision
+        from slm_recipes.labelling import train_classifier
+        from slm_recipes.settings import classifier_defaults
+        from slm_recipes.starting import new_classifier, open_classifier
+
+        checkpoint.seed(work.seed)
+        labels = sorted({str(name) for name in train["label"]})
+        if len(labels) < 2:
+            raise SlmError(f"train: {len(labels)} label in {len(train)} records; classification needs two or more")
+        new = job.base.kind in ("scratch", "config")
+        if new:
+            made = new_classifier(self, job, labels, train, work)
+        else:
+            made = open_classifier(job, labels, self.max_length, work)
+        parameters = made[0].num_parameters()
+        chosen, defaults = (
+            precision.choose(work.hardware, parameters, self.precision),
+            classifier_defaults(new, parameters),
+        )
+        return train_classifier(made, (train, validation), self, defaults, chosen, work)
