@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from attrs import frozen
 from slm.plugin import Event, Metric, Metrics, Needs
 from slm.progress import Progress, metrics_table
 from slm.units import duration, figure, gigabytes
 
 
 def said(events: Iterable[Event], *, terminal: bool = False) -> str:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
     with Progress(stream, terminal=terminal) as progress:
         for event in events:
             progress.show(event)
@@ -58,27 +57,21 @@ def test_lines_of_one_stage_come_no_faster_than_every_five_seconds() -> None:
 
 
 def test_a_resumed_stage_counts_its_speed_from_where_it_resumed() -> None:
-    lines = said(
-        [
-            event("progress", 0, done=900, total=1000, unit="steps"),
-            event("progress", 10, done=910, total=1000, unit="steps"),
-        ]
-    )
-    assert "910 of 1,000 steps (91%), 1 steps/s, 1 min 30 s left" in lines
+    ticks = [event("progress", time, done=900 + time, total=1000, unit="steps") for time in (0, 10)]
+    assert "910 of 1,000 steps (91%), 1 steps/s, 1 min 30 s left" in said(ticks)
 
 
 def test_without_a_terminal_there_are_no_control_characters() -> None:
-    text = said(
-        [START, event("progress", done=1, total=2, unit="a\x1b[31mb"), event("error", message="broken\r\nin two\x07")]
-    )
+    odd = event("progress", done=1, total=2, unit="a\x1b[31mb")
+    text = said([START, odd, event("error", message="broken\r\nin two\x07")])
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert text.splitlines()[-1].startswith("failed train (lora): broken")
 
 
 def test_a_terminal_gets_a_bar_that_makes_place_for_a_tick() -> None:
     events = [START, *(event("progress", n, done=n, total=9, unit="steps", loss=1.0) for n in range(10))]
+    assert "9/9" in said(events, terminal=True)
     text = said([*events, event("end", seconds=9.0, memory=2e9, kept=False, summary="loss 1.0")], terminal=True)
-    assert "9/9" in text
     assert "✓ train (lora): 9.0 s, 2.0 GB at its peak, loss 1.0" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 
@@ -142,52 +135,25 @@ def test_metrics_stand_by_test_set_with_their_baselines_beside_them() -> None:
     ]
 
 
-@frozen
-class Case:
-    value: float
-    text: str
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (999, "999 B"), (1.83e9, "1.8 GB"), (25e9, "25 GB"), (999.9e6, "1.0 GB"), (5.2e12, "5.2 TB")],
+)
+def test_bytes_in_words(count: float, words: str) -> None:
+    assert gigabytes(count) == words
 
 
 @pytest.mark.parametrize(
-    "case",
-    [
-        Case(0, "0 B"),
-        Case(999, "999 B"),
-        Case(1.83e9, "1.8 GB"),
-        Case(25e9, "25 GB"),
-        Case(999.9e6, "1.0 GB"),
-        Case(5.2e12, "5.2 TB"),
-    ],
+    ("seconds", "words"),
+    [(0.04, "0.0 s"), (9.96, "10 s"), (59.7, "1 min"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (86400, "1 d")],
 )
-def test_bytes_in_words(case: Case) -> None:
-    assert gigabytes(case.value) == case.text
+def test_seconds_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(
-    "case",
-    [
-        Case(0.04, "0.0 s"),
-        Case(9.96, "10 s"),
-        Case(59.7, "1 min"),
-        Case(200, "3 min 20 s"),
-        Case(7500, "2 h 5 min"),
-        Case(86400, "1 d"),
-    ],
+    ("value", "words"),
+    [(12345.6, "12,346"), (97.314, "97.31"), (0.04123, "0.04123"), (3, "3"), (float("inf"), "inf"), (123.45, "123.5")],
 )
-def test_seconds_in_words(case: Case) -> None:
-    assert duration(case.value) == case.text
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        Case(12345.6, "12,346"),
-        Case(97.314, "97.31"),
-        Case(0.04123, "0.04123"),
-        Case(3, "3"),
-        Case(float("inf"), "inf"),
-        Case(123.45, "123.5"),
-    ],
-)
-def test_figures_in_words(case: Case) -> None:
-    assert figure(case.value) == case.text
+def test_figures_in_words(value: float, words: str) -> None:
+    assert figure(value) == words
