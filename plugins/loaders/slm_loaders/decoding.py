@@ -136,7 +136,8 @@ def guess_encoding(sample: bytes) -> str:
     lines = [line for line in sample.splitlines() if not line.isascii()]
     best = from_bytes(b"\n".join(lines)[:65536]).best()
     if best is not None and _fits(sample, best.encoding):
-        return str(best.encoding)
+        same = _fits(sample, "cp1252") and sample.decode("cp1252") == sample.decode(best.encoding)
+        return "cp1252" if same else str(best.encoding)
     return "cp1252" if _fits(sample, "cp1252") else "latin-1"
 
 

@@ -40,6 +40,8 @@ def read_block(block: bytes, delimiter: str, quote: str, names: Sequence[str], *
     if not ends.size:
         return None
     used = min(int(ends[-1]) + 1, len(data))
+    if final and used < len(data):
+        return None
     if quotes.size and not _quotes_fit(data[:used], quotes[quotes < used], ord(delimiter)):
         return None
     starts = np.concatenate([[0], ends[:-1] + 1])

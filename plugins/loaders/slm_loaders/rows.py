@@ -83,7 +83,7 @@ def _broken(feed: _Feed, at: int, offset: int, delimiter: str, quote: str) -> It
     last = feed.at[0] if feed.at[0] == len(feed.lines) and _quiet(taken[-1], quote) else feed.at[0] - 1
     feed.at[0] = last
     for n, line in enumerate(feed.lines[at:last]):
-        why = "a quote is opened here and never closed" if n == 0 else f"it follows an open quote in line {at + 1}"
+        why = "a quote is opened here and not closed" if n == 0 else "it follows a quote that is not closed"
         yield Row(at + 1 + n, offset, offset + len(line), None, why)
         offset += len(line)
 
