@@ -102,7 +102,7 @@ def _shapes(file: Path) -> dict[str, list[int]]:
     try:
         with file.open("rb") as stream:
             size, length = file.stat().st_size, int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length)) if length < min(size, 100_000_000) else None
+            header: Any = json.loads(stream.read(length)) if length < min(size, 100_000_000) else None
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
         end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         shapes = {name: list(map(int, entry["shape"])) for name, entry in tensors.items()}
