@@ -105,8 +105,10 @@ def either_of(kind: Any, conv: Any) -> Callable[[Any, Any], Any]:
     def either(value: Any, _: Any) -> Any:
         said = []
         for member in get_args(kind):
-            if member is NoneType and value is None:
-                return None
+            if member is NoneType:
+                if value is None:
+                    return None
+                continue
             try:
                 return conv.structure(value, member)
             except (TypeError, ValueError, ClassValidationError, IterableValidationError) as error:
@@ -145,7 +147,13 @@ def mistakes(error: BaseException, path: str) -> Iterator[Mistake]:
     elif isinstance(error, KeyError):
         yield Mistake(path, "required, and missing")
     else:
-        yield Mistake(path, str(error.args[0]) if error.args else type(error).__name__)
+        yield refused(str(error.args[0]) if error.args else type(error).__name__, path)
+
+
+def refused(text: str, path: str) -> Mistake:
+    """What a validator said of a value; attrs' own begin with the field's name, which belongs to the path."""
+    named = re.fullmatch(r"'(\w+)' (must .*)", text, re.DOTALL)
+    return Mistake(f"{path}.{named[1]}".lstrip("."), named[2]) if named else Mistake(path, text)
 
 
 def unknown(key: str, known: Sequence[str], path: str) -> Mistake:

@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 from slm import __version__
 from slm.base import fetch, missing
 from slm.choose import Choice
+from slm.config import Mistake
 from slm.errors import PluginError, SlmError, StageError
 from slm.pipeline import LoadKeys, Pipeline
 from slm.plan import CHECKED, Plan, Step, make_plan
@@ -86,7 +87,10 @@ def run(
     goes on), KeyboardInterrupt likewise.
     """
     if missing(pipeline.head.base, pipeline.folder):
-        fetch(pipeline.head.base)
+        try:
+            fetch(pipeline.head.base)
+        except SlmError as error:
+            raise pipeline.place.error([Mistake("base", str(error))]) from None
     plan = make_plan(pipeline, registry or Registry())
     if only:
         plan = attrs.evolve(plan, steps=tuple(step for step in plan.steps if step.kind in only))
@@ -153,7 +157,12 @@ class Runner:
         try:
             result = result or self.work(step, self.store.aside(key))
         except (SlmError, PluginError, StageError) as error:
-            self.tell("error", step, title=step.title, message=str(error).splitlines()[0])
+            self.tell(
+                "error",
+                step,
+                title=step.title,
+                message=str(error).splitlines()[0].removeprefix(f"{Stage(step.path, step.plugin)}: "),
+            )
             raise
         self.kept += [step.path] if kept else []
         said = result.record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,10 @@ from attrs import define, frozen
 from slm.errors import PluginError, SlmError, StageError
 from slm.store import Aside, write_text
 from slm.units import gigabytes
+
+
+FULL = 1 << 20
+DISK = "the disk is full; free some space, then run the same command"
 
 
 @frozen
@@ -82,7 +87,8 @@ def supervise(
     if error:
         raise refusal(error, stage, log)
     if result is None or code:
-        raise StageError(f"{stage}: {death(code, watch.most)}; log: {log}")
+        full = shutil.disk_usage(aside.root).free < FULL  # some libraries abort where they can't write
+        raise StageError(f"{stage}: {DISK if full else death(code, watch.most)}; log: {log}")
     return result
 
 
