@@ -54,10 +54,9 @@ def told(error: BaseException) -> ApiError:
 
 async def handle(request: Request, error: Exception) -> Response:
     """Starlette's exception handler for everything raised before a response began."""
-    if isinstance(error, HTTPException):
-        place = f"{request.method} {request.url.path}"
-        text = {404: f"no such address: {place}", 405: f"{place}: this address takes another method"}
-        return ApiError(
-            error.status_code, text.get(error.status_code, error.detail), headers=error.headers or {}
-        ).response()
-    return told(error).response()
+    if not isinstance(error, HTTPException):
+        return told(error).response()
+    place = f"{request.method} {request.url.path}"
+    texts = {404: f"no such address: {place}", 405: f"{place}: this address takes another method"}
+    message = texts.get(error.status_code, error.detail)
+    return ApiError(error.status_code, message, headers=error.headers or {}).response()

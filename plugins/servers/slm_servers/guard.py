@@ -44,7 +44,7 @@ class Guard:
         if scope["path"] in OPEN:
             return None
         scheme, _, sent = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and compare_digest(sent.strip().encode(), self.key.encode()):
+        if scheme.lower() == "bearer" and compare_digest(sent.strip().encode("latin-1"), self.key.encode()):
             return None
         what = "send the server's key in the header 'Authorization: Bearer KEY'"
         return ApiError(401, what, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
