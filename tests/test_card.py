@@ -39,9 +39,9 @@ def test_a_card_holds_every_fact_of_the_run() -> None:
         "base_model: org/small-135M",
         "# faq-bot",
         "trained from `org/small-135M` with the recipe `lora` in 2 min 5 s.",
-        "slm serve faq-bot",
-        "slm chat faq-bot",
-        "| `faqs\\|all.csv` | 12,345 | `ffffffffffffffff` |",
+        "slm serve .",
+        "slm chat .",
+        "| `faqs\\|all.csv` | 12,345 | `ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff` |",
         "| rank | 8 |",
         "| test | exact_match | model | 0.9731 | 0.958 | 0.984 | 600 |",
         "| test | exact_match | most_frequent | 0.012 | 0.006 | 0.02 | 600 |",
@@ -64,7 +64,9 @@ def test_the_header_is_yaml_that_hubs_read() -> None:
 
 @pytest.mark.parametrize("base", ["scratch", "./models/own", "/srv/models/own", "../own"])
 def test_only_a_hubs_base_is_linked(base: str) -> None:
-    assert "base_model" not in model_card({**RUN, "base": base})
+    card = model_card({**RUN, "base": base})
+    assert "base_model" not in card
+    assert base == "scratch" or "trained from `own`" in card
 
 
 def test_what_is_not_known_is_said_to_be_unknown() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from slm.units import duration, figure, gigabytes
@@ -12,7 +13,9 @@ def model_card(run: Mapping[str, Any]) -> str:
     """Markdown, from a run's manifest: facts only; what is not known is said to be unknown."""
     base = str(run.get("base") or "scratch")
     recipe = run.get("recipe") or {}
-    made = "trained from scratch" if base == "scratch" else f"trained from `{base}`"
+    made = (
+        "trained from scratch" if base == "scratch" else f"trained from `{base if _on_hub(base) else Path(base).name}`"
+    )
     took = f" in {duration(run['seconds'])}" if run.get("seconds") else ""
     plugin, versions = recipe.get("plugin", "unknown"), [*_hardware(run), *(run.get("versions") or {}).items()]
     parts = [
@@ -33,22 +36,26 @@ def model_card(run: Mapping[str, Any]) -> str:
 def _front(run: Mapping[str, Any], base: str) -> str:
     """The header that model hubs read; a base is named only where it is a hub's."""
     lines = ["---", f"license: {run.get('license') or 'unknown'}", "tags: [slm]"]
-    if base.count("/") == 1 and not base.startswith(("/", ".", "~")):
+    if _on_hub(base):
         lines.append(f"base_model: {base}")
     return "\n".join([*lines, "---"])
 
 
+def _on_hub(base: str) -> bool:
+    return base.count("/") == 1 and not base.startswith(("/", ".", "~"))
+
+
 def _use(run: Mapping[str, Any]) -> str:
     licence = f"Licence: {run.get('license') or 'unknown; the licences of the base and of the data hold'}."
-    classifies, where = run["task"] == "classification", run.get("run") or run["name"]
+    classifies = run["task"] == "classification"
     answers = "the labels of its training data" if classifies else "texts like those of its training data"
     limits = f"It was made for {answers}; nothing was measured beyond the test sets below."
-    commands = [f"slm serve {where}"] + ([] if classifies else [f"slm chat {where}"])
-    return "\n".join(["```sh", *commands, "```", "", limits, licence])
+    commands = ["slm serve ."] if classifies else ["slm serve .", "slm chat ."]
+    return "\n".join(["In this folder:", "", "```sh", *commands, "```", "", limits, licence])
 
 
 def _sources(sources: Iterable[Mapping[str, Any]]) -> str:
-    rows = [(f"`{s['address']}`", f"{s['rows']:,}", f"`{str(s.get('digest') or 'unknown')[:16]}`") for s in sources]
+    rows = [(f"`{s['address']}`", f"{s['rows']:,}", f"`{s.get('digest') or 'unknown'}`") for s in sources]
     return _table(("source", "records", "content hash"), rows) if rows else ""
 
 

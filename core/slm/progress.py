@@ -74,7 +74,7 @@ class Progress:
         self._stages[event.stage] = _Stage(title if not plugin or plugin in title else f"{title} ({plugin})")
         stage = self._stages[event.stage]
         if self._bars is not None:
-            stage.bar = self._bars.add_task(stage.title, total=None, note="")
+            stage.bar = self._bars.add_task(stage.title, total=None, count="", note="")
         else:
             self._say(_joined(f"{stage.title}: started", _predicted(event.data.get("predicted"))))
 
@@ -85,8 +85,9 @@ class Progress:
         note = _joined(f"{figure(rate)} {unit}/s" if rate else "", f"{left} left" if left else "", *_figures(stage))
         if self._bars is not None:
             if stage.bar is None:
-                stage.bar = self._bars.add_task(stage.title, total=None, note="")
-            self._bars.update(stage.bar, completed=done, total=total or None, note=note)
+                stage.bar = self._bars.add_task(stage.title, total=None, count="", note="")
+            count = f"{figure(done)}/{figure(total)}" if total else figure(done)
+            self._bars.update(stage.bar, completed=done, total=total or None, count=count, note=note)
         elif event.time - stage.spoke >= PAUSE:
             stage.spoke = event.time
             whole, share = (f" of {figure(total)}", f" ({done / total:.0%})") if total else ("", "")
@@ -132,11 +133,12 @@ class Progress:
 
 def _bars(stream: TextIO) -> Bars:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-    title, note = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[note]}"))
+    texts = ("{task.description}", "{task.fields[count]}", "{task.fields[note]}")
+    title, count, note = (TextColumn(text, style="none", markup=False) for text in texts)
     console = Console(file=stream, force_terminal=True)
-    columns = (SpinnerColumn("line"), title, BarColumn(24), MofNCompleteColumn(), note)
+    columns = (SpinnerColumn("line"), title, BarColumn(24), count, note)
     return Progress(*columns, console=console, transient=True)
 
 
