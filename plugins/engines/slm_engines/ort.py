@@ -137,7 +137,7 @@ class OrtDecoder:
             return
         wide = had[2] if columns <= had[2] else min(max(COLUMNS, columns, 2 * had[2]), max(self.context, columns))
         shape = (had[0] if rows <= had[0] else max(rows, 2 * had[0]), self.heads, wide, self.size)
-        grown = [np.zeros(shape, np.float32) for _ in self.caches]
+        grown: list[NDArray[Any]] = [np.zeros(shape, np.float32) for _ in self.caches]
         for new, old in zip(grown, self.buffers, strict=False):
             new[: had[0], :, : had[2]] = old
         self.buffers, self.binding = grown, None

@@ -32,13 +32,13 @@ class Transformers(EngineOpener):
         """Open the folder; an adapter folder is opened as its base with the adapter merged in memory."""
         import torch
 
-        from slm_engines import checkpoint, opened, ragged
+        from slm_engines import checkpoint, network, opened
 
         prompter = checkpoint.prompter(model)
         device = "cuda" if hardware.gpus and torch.cuda.is_available() else "cpu"
         torch.set_num_threads(max(1, min(torch.get_num_threads(), hardware.cores)))
         dtype = checkpoint.precision(self.dtype, model.path, hardware)
-        network = checkpoint.load(model.path, model.interface, dtype, device)
+        loaded = checkpoint.load(model.path, model.interface, dtype, device)
         if model.interface.task == "classification":
-            return opened.TextClassifier(prompter, ragged.logits_of(network))
-        return opened.text_model(ragged.RaggedDecoder(network), ragged.scores_of(network), prompter, self.rows)
+            return opened.TextClassifier(prompter, network.logits(loaded))
+        return opened.text_model(network.decoder(loaded), network.scores(loaded), prompter, self.rows)

@@ -14,6 +14,7 @@ from slm.plugin import SlmError
 
 WIDTH = 16
 ROPES = ("default", "linear")
+WIDENED = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")  # nothing else depends on the width there
 
 
 def head_size(config: Mapping[str, Any]) -> int:
@@ -27,10 +28,12 @@ def widen(network: Any) -> Any:
     old = head_size(config.to_dict())
     new = -(-old // WIDTH) * WIDTH
     rope = dict(getattr(config, "rope_parameters", None) or {})
-    layers = network.model.layers
-    if rope.get("rope_type", "default") not in ROPES or hasattr(layers[0].self_attn, "q_norm"):
-        raise SlmError(f"{config.model_type}: heads of {old} can't be made a multiple of {WIDTH}; use = 'torchscript'")
-    for layer in layers:
+    known = config.architectures[0] in WIDENED and rope.get("rope_type", "default") in ROPES
+    if not known:
+        raise SlmError(
+            f"{config.model_type}: onnxruntime wants heads of a multiple of {WIDTH}, not {old}; use = 'torchscript'"
+        )
+    for layer in network.model.layers:
         attention = layer.self_attn
         for name, scale in (("q_proj", (new / old) ** 0.5), ("k_proj", 1.0), ("v_proj", 1.0)):
             rows(getattr(attention, name), old, new, scale)

@@ -15,10 +15,10 @@ def base_folder(model: Model) -> Path:
     if not file.is_file():
         return model.path
     try:
-        named = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
-        base = model.path / named
+        named = str(json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"])
     except (ValueError, KeyError, TypeError) as error:
         raise SlmError(f"{file}: names no base model ({error}); train the adapter again") from None
+    base = model.path / named
     if not base.is_dir():
         raise SlmError(f"{file}: its base {named} is not there; put it back or correct the path")
     return base
