@@ -1,4 +1,4 @@
-"""Traced modules: a classifier (ids, mask) -> logits, or a decoder (ids, mask, positions, caches) -> (logits, caches...).
+"""Traced modules: classifiers (ids, mask) -> logits, decoders (ids, mask, positions, caches) -> (logits, caches...).
 
 Imported only where torch is wanted.
 """

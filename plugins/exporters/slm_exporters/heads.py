@@ -28,7 +28,7 @@ def widen(network: Any) -> Any:
     old = head_size(config.to_dict())
     new = -(-old // WIDTH) * WIDTH
     rope = dict(getattr(config, "rope_parameters", None) or {})
-    known = config.architectures[0] in WIDENED and rope.get("rope_type", "default") in ROPES
+    known = type(network).__name__ in WIDENED and rope.get("rope_type", "default") in ROPES
     if not known:
         raise SlmError(
             f"{config.model_type}: onnxruntime wants heads of a multiple of {WIDTH}, not {old}; use = 'torchscript'"

@@ -67,7 +67,7 @@ def export_decoder(model: Model, quantize: str, work: Work) -> Artifact:
         )
     if windowed(config):
         raise SlmError(
-            f"{model.path}: the builder leaves out {architecture}'s sliding window of {config['sliding_window']} tokens; "
+            f"{model.path}: its sliding window of {config['sliding_window']} tokens is lost in ONNX; "
             "export it with use = 'torchscript' or 'safetensors'"
         )
     layers = int(config.get("num_hidden_layers") or 0)
@@ -99,9 +99,9 @@ def recipe(quantize: str, hidden: int) -> tuple[str, dict[str, str]]:
 
 def windowed(config: dict[str, Any]) -> bool:
     """Whether attention is limited to a window shorter than the context, where the builder ignores that."""
-    window = config.get("sliding_window") if config.get("use_sliding_window", True) else None
+    window = int(config.get("sliding_window") or 0) if config.get("use_sliding_window", True) else 0
     kept = "Gemma2ForCausalLM" in config["architectures"]
-    return bool(window) and not kept and int(window) < int(config.get("max_position_embeddings") or 0)
+    return not kept and 0 < window < int(config.get("max_position_embeddings") or 0)
 
 
 def buildable(model: Model, scratch: Path) -> Path:
