@@ -45,9 +45,9 @@ def test_a_stage_is_told_in_lines_that_say_what_how_far_and_how_long() -> None:
         "recipe: lora, fits 4 GB of memory",
         "train (lora): started, predicted 3 min 20 s and 1.8 GB",
         "train (lora): 0 of 100 steps (0%)",
-        "train (lora): 20 of 100 steps (20%), 2 steps/s, 40 s left, loss 2.346, tokens per second 270",
+        "train (lora): 20 of 100 steps (20%), 2 steps/s, 40 s left, loss 2.346, 270 tokens/s",
         "warning: recipe: 3 rows were cut",
-        "done train (lora): 50 s, 1.9 GB at its peak, loss 2.346, tokens per second 270, validation loss 1.500",
+        "done train (lora): 50 s, 1.9 GB at its peak, loss 2.346, 270 tokens/s, validation loss 1.500",
     ]
 
 

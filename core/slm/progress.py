@@ -134,12 +134,15 @@ class Progress:
 def _bars(stream: TextIO) -> Bars:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.table import Column
 
-    texts = ("{task.description}", "{task.fields[count]}", "{task.fields[note]}")
-    title, count, note = (TextColumn(text, style="none", markup=False) for text in texts)
+    texts = {"description": Column(no_wrap=True), "fields[count]": Column(no_wrap=True)}
+    texts["fields[note]"] = Column(no_wrap=True, ratio=1)  # in a narrow terminal the note gives way, not the bar
+    made = (TextColumn(f"{{task.{t}}}", style="none", markup=False, table_column=column) for t, column in texts.items())
+    title, count, note = made
     console = Console(file=stream, force_terminal=True)
-    columns = (SpinnerColumn("line"), title, BarColumn(24), count, note)
-    return Progress(*columns, console=console, transient=True)
+    columns = (SpinnerColumn("line"), title, BarColumn(24, table_column=Column(min_width=12)), count, note)
+    return Progress(*columns, console=console, transient=True, expand=True)
 
 
 def _joined(*parts: str) -> str:
@@ -147,7 +150,12 @@ def _joined(*parts: str) -> str:
 
 
 def _figures(stage: _Stage) -> list[str]:
-    return [f"{name.replace('_', ' ')} {figure(value)}" for name, value in stage.figures.items()]
+    """`loss 2.346`, `270 tokens/s`, in the order in which they were first told."""
+    rates = {name: name.removesuffix("_per_second") for name in stage.figures}
+    return [
+        f"{figure(value)} {rates[name]}/s" if name != rates[name] else f"{name.replace('_', ' ')} {figure(value)}"
+        for name, value in stage.figures.items()
+    ]
 
 
 def _predicted(needs: Any) -> str:
