@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,20 @@ def load(folder: Path, interface: Interface, dtype: str, device: str) -> Any:
     try:
         model = model_class(interface).from_pretrained(base, **settings)
         if base != folder:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, folder).merge_and_unload()
+            model = merged(model, folder)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise SlmError(f"{folder}: not a model that transformers can open ({reason[0]})") from None
     return model.to(device).eval().requires_grad_(False)
+
+
+def merged(model: Any, adapter: Path) -> Any:
+    """The base model with the adapter's weights added to its own."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():  # peft 0.21 reads an attribute that transformers 5 has renamed
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
 
 
 def model_class(interface: Interface) -> Any:

@@ -207,6 +207,10 @@ def check_request(request: Request, vocabulary: int, context: int) -> None:
         raise SlmError("the prompt is empty; give at least one token")
     if request.max_tokens < 1:
         raise SlmError(f"max_tokens is {request.max_tokens}; ask for at least 1")
+    if not request.temperature >= 0:
+        raise SlmError(f"temperature is {request.temperature}; give 0 (greedy) or more")
+    if not 0 < request.top_p <= 1:
+        raise SlmError(f"top_p is {request.top_p}; give a share above 0 and at most 1")
     if len(request.prompt) >= context:
         raise SlmError(
             f"the prompt's {len(request.prompt)} tokens leave no room in the model's context of {context}; shorten it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ def is_adapter(model: Model) -> bool:
     return (model.path / "adapter_config.json").is_file()
 
 
+def merged(network: Any, adapter: Path) -> Any:
+    """The base network with the adapter's weights added to its own."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():  # peft 0.21 reads an attribute that transformers 5 has renamed
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        return PeftModel.from_pretrained(network, adapter).merge_and_unload()
+
+
 def load(model: Model, dtype: str = "auto") -> Any:
     """The network on the CPU, adapter merged in, for inference; `dtype` as torch names it, or the checkpoint's own.
 
@@ -47,9 +57,7 @@ def load(model: Model, dtype: str = "auto") -> Any:
     try:
         network = kind.from_pretrained(base_folder(model), **settings)
         if is_adapter(model):
-            from peft import PeftModel
-
-            network = PeftModel.from_pretrained(network, model.path).merge_and_unload()
+            network = merged(network, model.path)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise SlmError(f"{model.path}: not a model that transformers can open ({reason[0]})") from None
