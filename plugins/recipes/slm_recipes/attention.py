@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "slm_packed"
 
-SHORT = {"float32": 128, "bfloat16": 1024}
+SHORT = {"float32": 64, "bfloat16": 1024}
 """Up to this length plain batched products beat the fused kernel on CPUs: at 40 tokens 4.5 ms against 7.9 (fp32)."""
 
 
@@ -143,14 +143,12 @@ def attend(
 ) -> torch.Tensor:
     """Attention of padded blocks [samples, heads, length, dim]; keys and values may have fewer heads."""
     import torch
-    from torch.nn import functional
 
     short = q.shape[2] <= SHORT["bfloat16" if q.dtype == torch.bfloat16 else "float32"]
     if softcap is None and not (short and q.device.type == "cpu"):
-        grouped = q.shape[1] != k.shape[1]
-        return functional.scaled_dot_product_attention(
-            q, k, v, mask, dropout, is_causal=causal and mask is None, scale=scale, enable_gqa=grouped
-        )
+        settings = {"is_causal": causal and mask is None, "scale": scale, "enable_gqa": q.shape[1] != k.shape[1]}
+        result: torch.Tensor = fused().apply(q, k, v, mask, dropout, settings)
+        return result
     samples, heads, length, dim = q.shape
     shared = k.shape[1]
     q = q.reshape(samples * shared, heads // shared * length, dim)  # query heads of one key head, one below another
@@ -161,7 +159,7 @@ def attend(
     scores = scores.view(samples, heads, length, length)
     if mask is not None or causal:
         scores = scores + bias(mask, length, scores)
-    weights = functional.dropout(torch.softmax(scores, -1), dropout)
+    weights = torch.nn.functional.dropout(torch.softmax(scores, -1), dropout)
     return torch.bmm(weights.view(samples * shared, -1, length), v).view(samples, heads, length, dim)
 
 
@@ -173,6 +171,42 @@ def bias(mask: torch.Tensor | None, length: int, like: torch.Tensor) -> torch.Te
         mask = torch.ones(length, length, dtype=torch.bool, device=like.device).tril()
     lowest = torch.finfo(like.dtype).min
     return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill_(~mask, lowest)
+
+
+@cache
+def fused() -> Any:
+    """Torch's fused attention as an autograd function that keeps its products with MKL, forward and backward.
+
+    Many small products are what oneDNN is slow at: under "medium" precision (see `fast_float32`) the fused kernel
+    takes up to eight times as long.
+    """
+    import torch
+
+    def with_mkl(work: Any) -> Any:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            return work()
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    class Fused(torch.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(context: Any, q: Any, k: Any, v: Any, mask: Any, dropout: float, settings: dict[str, Any]) -> Any:
+            attention = torch.nn.functional.scaled_dot_product_attention
+            context.inputs = [x.detach().requires_grad_(context.needs_input_grad[n]) for n, x in enumerate((q, k, v))]
+            with torch.enable_grad():
+                context.output = with_mkl(lambda: attention(*context.inputs, mask, dropout, **settings))
+            return context.output.detach()
+
+        @staticmethod
+        def backward(context: Any, gradient: Any) -> Any:
+            wanted = [x for x in context.inputs if x.requires_grad]
+            found = iter(with_mkl(lambda: torch.autograd.grad(context.output, wanted, gradient)))
+            context.output = None
+            return *(next(found) if x.requires_grad else None for x in context.inputs), None, None, None
+
+    return Fused
 
 
 @cache

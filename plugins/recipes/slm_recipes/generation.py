@@ -10,7 +10,7 @@ from slm.template import Prompter
 
 from slm_recipes.loss import Loss, choose_loss, packed_loss, padded_loss
 from slm_recipes.precision import Precision
-from slm_recipes.saving import save_model, set_generation, write_losses, write_record
+from slm_recipes.saving import generation, save_model, write_losses, write_record
 from slm_recipes.settings import Defaults, Options, micro_limit, settle, shape
 from slm_recipes.tokenizing import Tokens, tokenize
 from slm_recipes.training import Split, Trainer, train
@@ -40,7 +40,7 @@ def train_generator(
     """Train `model` to predict the targets of the first split, watch the second, and write the model folder."""
     model.to(precision.device)
     loss, padded, why = choose_loss(model, packed_loss, padded_loss(model, interface.pad))
-    set_generation(model, interface)
+    model.generation_config = generation(interface)
     counted = [Split(tokens, tokens.counts()) if tokens is not None and len(tokens) else None for tokens in splits]
     return train_and_save(model, interface, (loss, padded, why), counted, options, defaults, precision, work)
 

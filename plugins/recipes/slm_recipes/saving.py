@@ -27,18 +27,20 @@ def copy_tokenizer(base: Path, folder: Path) -> None:
 
 def save_model(model: Any, interface: Interface, work: Work) -> Model:
     """Write weights and interface into the work folder, beside the tokenizer files that are there."""
-    model.save_pretrained(work.folder, safe_serialization=True)
+    model.save_pretrained(work.folder)
+    (work.folder / "README.md").unlink(missing_ok=True)  # peft's model card, with nothing filled in
+    if interface.labels == ():
+        generation(interface).save_pretrained(work.folder)
     write_interface(interface, work.folder)
     return Model(path=work.folder, format="transformers", interface=interface)
 
 
-def set_generation(model: Any, interface: Interface) -> None:
-    """Tell transformers' `generate` the tokens that end an answer."""
+def generation(interface: Interface) -> Any:
+    """The settings that tell transformers' `generate` which tokens end an answer."""
     from transformers import GenerationConfig
 
-    model.generation_config = GenerationConfig(
-        eos_token_id=list(interface.stop), pad_token_id=interface.pad, bos_token_id=next(iter(interface.begin), None)
-    )
+    first = next(iter(interface.begin), None)
+    return GenerationConfig(eos_token_id=list(interface.stop), pad_token_id=interface.pad, bos_token_id=first)
 
 
 def write_losses(progress: Progress, folder: Path) -> None:

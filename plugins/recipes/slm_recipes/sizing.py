@@ -34,17 +34,21 @@ def passes(tokens: int, epochs: float | None, steps: int, budget: int, limits: t
     return epochs or min(limits[1], max(limits[0], steps * budget / tokens))
 
 
-def full(parameters: int, trained: int, tokens: float, layers: int, hidden: int, hardware: Hardware) -> Needs:
-    """Needs of a run over so many tokens.
+def full(
+    parameters: int, trained: int, tokens: float, layers: int, hidden: int, hardware: Hardware, most: int = 4096
+) -> Needs:
+    """Needs of a run over so many tokens, at most `most` of them at once.
 
     Every weight costs 6 operations a token where it is trained and 4 where it is frozen. A trained one takes 16 bytes
-    (value, gradient, two moments), a frozen one 2 or 4. Activations of 4096 tokens come on top.
+    (value, gradient, two moments), a frozen one 2 or 4. A token at once keeps 34 numbers for each layer and unit of
+    width; large models take fewer at once.
     """
     half = bool({"avx512_bf16", "amx_bf16"} & set(hardware.flags)) or hardware.gpu_memory > 0
-    frozen = (parameters - trained) * (2 if half and parameters >= 20_000_000 else 4)
-    activations = 34 * 4 * max(1, layers) * max(1, hidden) * 4096
+    size = 2 if half and parameters >= 20_000_000 else 4
+    at_once = min(most, 1024) if parameters >= 1_000_000_000 else most
+    activations = 34 * size * max(1, layers) * max(1, hidden) * at_once
+    memory = RUNTIME + 16 * trained + size * (parameters - trained) + activations
     seconds = (4 * parameters + 2 * trained) * tokens / speed(hardware) + 8
-    memory = RUNTIME + 16 * trained + frozen + activations
     return Needs(memory=memory, seconds=round(seconds, 1), disk=36 * trained + int(6 * tokens))
 
 
