@@ -110,6 +110,20 @@ def served(serve: Callable[..., Any]) -> Iterator[Served]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def serve_folder() -> Callable[..., Any]:
+    """Starts a server for one model folder, named after it."""
+
+    @contextmanager
+    def start(folder: Path, interface: Interface) -> Iterator[Served]:
+        engine = Transformers().engine(Model(folder, "transformers", interface), Hardware(cores=2))
+        with running(Starlette().serve({folder.name: engine}, None)) as url:
+            yield Served(url, None)
+        engine.close()
+
+    return start
+
+
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as found:

@@ -178,8 +178,11 @@ class Failing:
         raise RuntimeError("secret path /home/ann")
 
 
-def test_a_failure_inside_is_told_without_its_details(
-    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, engines: Mapping[str, Any]
+def test_a_failure_inside_goes_to_the_log_and_not_to_the_client(
+    serve: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    engines: Mapping[str, Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     for name in ("sorter", "bot"):
         monkeypatch.setattr(engines[name], "engine", Failing(engines[name].engine))
@@ -191,6 +194,8 @@ def test_a_failure_inside_is_told_without_its_details(
         stream = client.post("/v1/chat/completions", json={"model": "bot", "messages": HELLO, "stream": True})
         assert (stream.status_code, "server_error" in stream.text) == (200, True)
         assert stream.text.endswith("data: [DONE]\n\n")
+        logged = [record for record in caplog.records if record.name == "slm.server"]
+        assert [str(record.exc_info[1]) for record in logged if record.exc_info] == ["secret path /home/ann"] * 3
         assert "secret" not in found.text + whole.text + stream.text
         assert served.health()["running"] == 0
 

@@ -1,10 +1,13 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from slm.plugin import Engine, Request
+from slm.template import derive_interface
 
 
 def alone(engine: Engine, prompt: list[int], tokens: int) -> str:
@@ -83,6 +86,22 @@ def test_each_mistake_is_named(change: dict[str, Any], message: str, served: Any
         found = client.post("/v1/completions", content=body, headers={"Content-Type": "application/json"})
     assert (found.status_code, found.json()["error"]["type"]) == (400, "invalid_request_error")
     assert message in found.json()["error"]["message"]
+
+
+def test_a_continuation_keeps_the_space_that_decoders_drop_at_the_front(
+    data: Path, serve_folder: Callable[..., Any], stack: ExitStack
+) -> None:
+    folder = data / "models/stories260k"
+    served = stack.enter_context(serve_folder(folder, derive_interface(folder, "completion")))
+    prompts = ["Once upon a time", "Once upon a", ""]
+    found = served.openai().completions.create(model="stories260k", prompt=prompts, max_tokens=8)
+    texts = [prompt + choice.text for prompt, choice in zip(prompts, found.choices, strict=True)]
+    assert texts[0].startswith("Once upon a time, there was")
+    assert texts[1].startswith("Once upon a time, there was")
+    assert texts[2].startswith("Once upon a time, there was")
+    events = list(served.openai().completions.create(model="stories260k", prompt=prompts, max_tokens=8, stream=True))
+    streamed = ["".join(e.choices[0].text for e in events if e.choices[0].index == n) for n in range(3)]
+    assert streamed == [choice.text for choice in found.choices]
 
 
 def test_each_kind_of_model_sends_to_its_own_endpoint(served: Any) -> None:

@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from slm.plugin import Engine, Request
+from attrs import evolve
+from slm.plugin import Chunk, Engine, Request
+from slm.template import Prompter
 
 from slm_servers.body import Fields
 from slm_servers.errors import ApiError
@@ -17,6 +19,7 @@ from slm_servers.service import Reply, Service
 from slm_servers.threads import call, generate
 
 REFUSED: Mapping[str, list[Any]] = {**NEUTRAL, "best_of": [1], "echo": [False], "suffix": [""], "logprobs": []}
+SEEN = 8  # tokens of a prompt that tell how its continuation begins
 FORMS = "a text, a list of texts, a list of token ids, or a list of such lists"
 
 
@@ -30,7 +33,7 @@ async def completions(service: Service, fields: Fields) -> Reply:
     head = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time()), "model": name}
     if wishes.stream:
         return stream(service, engine, requests, head, wishes.usage)
-    async with aclosing(generate(service.pool, engine, requests)) as chunks:
+    async with aclosing(continued(service, engine, requests)) as chunks:
         answers = gathered([chunk async for chunk in chunks], len(requests))
     choices = [choice(n, answer.text, answer.finish) for n, answer in enumerate(answers)]
     counts = usage(sum(len(request.prompt) for request in requests), sum(answer.tokens for answer in answers))
@@ -42,13 +45,31 @@ async def stream(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """The pieces of all answers as they come, and the token counts if wanted."""
     extra, tokens = ({"usage": None} if counted else {}), 0
-    async with aclosing(generate(service.pool, engine, requests)) as chunks:
+    async with aclosing(continued(service, engine, requests)) as chunks:
         async for chunk in chunks:
             tokens += len(chunk.tokens)
             if chunk.text or chunk.finish:
                 yield {**head, "choices": [choice(chunk.index, chunk.text, chunk.finish or None)], **extra}
     if counted:
         yield {**head, "choices": [], "usage": usage(sum(len(request.prompt) for request in requests), tokens)}
+
+
+async def continued(service: Service, engine: Engine, requests: Sequence[Request]) -> AsyncGenerator[Chunk, None]:
+    """The engine's chunks, with the space between a prompt and its continuation that decoders drop at the front."""
+    begun: set[int] = set()
+    async with aclosing(generate(service.pool, engine, requests)) as chunks:
+        async for chunk in chunks:
+            if chunk.text and chunk.index not in begun:
+                begun.add(chunk.index)
+                gap = space(engine.prompter, requests[chunk.index].prompt[-SEEN:], chunk)
+                chunk = evolve(chunk, text=gap + chunk.text)
+            yield chunk
+
+
+def space(prompter: Prompter, prompt: Sequence[int], chunk: Chunk) -> str:
+    """The space that the chunk's tokens begin with behind the prompt's last ones, but not by themselves."""
+    text = prompter.decode([*prompt, *chunk.tokens])[len(prompter.decode(prompt)) :]
+    return " " if text.startswith(" ") and not chunk.text.startswith(" ") else ""
 
 
 def choice(index: int, text: str, finish: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,13 +43,14 @@ class ApiError(Exception):
 
 
 def told(error: BaseException) -> ApiError:
-    """Any failure as the client is told of it: a mistake in its own words, anything else without details."""
+    """Any failure as the client is told of it: a mistake in its own words; anything else goes to the log instead."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, SlmError):
         return ApiError(400, str(error))
     if isinstance(error, TimeoutError):
         return ApiError(504, "the answer took too long; ask for fewer tokens", code="timeout")
+    logging.getLogger("slm.server").error("a request failed", exc_info=error)
     return ApiError(500, "the server failed; its log says why")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -36,10 +35,7 @@ class Stream:
 
     async def fail(self, error: Exception) -> None:
         """End a stream that has begun with the error as its last event but one."""
-        about = told(error)
-        if about.status == 500:
-            logging.getLogger("slm.server").error("a stream failed", exc_info=error)
-        await self.event(about.body())
+        await self.event(told(error).body())
         await self.end()
 
     async def event(self, data: Mapping[str, Any]) -> None:

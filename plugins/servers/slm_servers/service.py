@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from slm_servers.body import Fields, read
-from slm_servers.errors import ApiError
+from slm_servers.errors import ApiError, told
 from slm_servers.events import Stream
 from slm_servers.gate import Gate
 
@@ -71,10 +71,11 @@ class Endpoint:
                     await JSONResponse(reply)(scope, receive, send)
                 else:
                     await stream.run(reply)
-        except Exception as error:
-            if not stream.begun:
-                raise
-            await stream.fail(error)
+        except Exception as error:  # raised further, it would close the connection that the client keeps
+            if stream.begun:
+                await stream.fail(error)
+            else:
+                await told(error).response()(scope, receive, send)
 
 
 async def while_connected(receive: Receive, work: Any) -> None:
