@@ -1,12 +1,12 @@
 """A tiny language model and a tiny classifier with tokenizers trained here, opened by every engine."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-
 from slm.plugin import Base, Engine, Hardware, Interface, Job, Model, Request, Work
 from slm.template import Prompter, write_interface
 from slm_engines.onnx import Onnx
@@ -34,7 +34,9 @@ def write_tokenizer(folder: Path, special: Sequence[str], size: int) -> Any:
     tokenizer.train_from_iterator(TEXT, trainer)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    table = '{"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}'
+    table = (
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}'
+    )
     (folder / "tokenizer_config.json").write_text(table)
     return tokenizer
 

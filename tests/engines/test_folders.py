@@ -8,7 +8,6 @@ from pathlib import Path
 
 import attrs
 import pytest
-
 from slm.plugin import Gpu, Hardware, Model, Request, SlmError
 from slm.template import derive_interface
 from slm_engines.checkpoint import precision

@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-
 from slm.plugin import Request, SlmError
 
 

@@ -4,7 +4,6 @@ import threading
 
 import numpy as np
 import pytest
-
 from slm.plugin import Request
 from slm.template import Prompter
 from slm_engines.decoding import Scheduler

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from slm.plugin import Artifact, Base, Engine, Hardware, Job, Model, Work
 from slm.template import derive_interface
 from slm_engines.onnx import Onnx

@@ -1,7 +1,6 @@
 """Exported classifiers against the networks they were made from."""
 
 import pytest
-
 from slm.plugin import Interface, Model, SlmError
 from slm.template import write_interface
 from slm_exporters.onnx import Onnx

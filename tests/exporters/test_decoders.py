@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from slm.plugin import Artifact, Model, SlmError
 from slm.template import read_interface, write_interface
 from slm_exporters.onnx import Onnx
@@ -101,7 +100,9 @@ def test_traced_models_of_other_kinds_are_exact_at_any_length(stories, export, o
             max_position_embeddings=512,
             sliding_window=8,
         ),
-        "gpt2": GPT2Config(vocab_size=512, n_embd=32, n_layer=2, n_head=4, n_positions=512, bos_token_id=1, eos_token_id=2),
+        "gpt2": GPT2Config(
+            vocab_size=512, n_embd=32, n_layer=2, n_head=4, n_positions=512, bos_token_id=1, eos_token_id=2
+        ),
     }[kind]
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "source")

@@ -55,13 +55,17 @@ def write_graph(network: Any, file: Path) -> None:
 
 def quantise(source: Path, target: Path) -> None:
     """Weights of the matrix products in 8 bits, a scale a column; activations are scaled as they come."""
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    graph = onnx.load(str(source))
+    del graph.graph.value_info[:]  # the exporter's shapes are of before it folded transposes; the quantiser infers them
+    large = source.stat().st_size > INLINE or source.with_suffix(".onnx.data").exists()
     quantize_dynamic(
-        str(source),
+        graph,
         str(target),
         op_types_to_quantize=["MatMul", "Gemm"],
         weight_type=QuantType.QInt8,
         per_channel=True,
-        use_external_data_format=source.stat().st_size > INLINE,
+        use_external_data_format=large,
     )
