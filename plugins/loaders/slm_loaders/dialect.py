@@ -82,13 +82,15 @@ def find_layout(
 
     Raises SlmError for a file without rows or with two columns of one name.
     """
+    if not head.strip():
+        raise SlmError(f"{address}: empty file")
     quote = find_quote(head) if quote is None else quote
     delimiter = delimiter or find_delimiter(head, quote, skip)
     rows = [row for row in read_rows(head, delimiter, quote, final=final) if row.cells != () and row.line > skip]
     rows, notes = _without_comments(rows)
     cells = rows[0].cells if rows else None
     if not cells:
-        raise SlmError(f"{address}: empty file" if not head.strip() else f"{address}:1: no header line can be read")
+        raise SlmError(f"{address}: no header line can be read in it; say which lines to leave out (skip = ...)")
     first = rows[0]
     if header is None:
         header, why = find_header([row.cells for row in rows if row.cells])

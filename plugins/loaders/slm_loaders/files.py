@@ -104,7 +104,7 @@ def _refuse_binary(chunk: bytes, address: str) -> None:
     if sample.startswith((b"\xff\xfe", b"\xfe\xff")) or looks_wide(sample):
         return
     controls = sum(byte < 9 or 13 < byte < 27 or 27 < byte < 32 for byte in sample)
-    if len(sample) >= 64 and controls > len(sample) * 0.1:
+    if len(sample) >= 256 and controls > len(sample) * 0.1:
         raise SlmError(f"{address}: is binary, not text")
 
 

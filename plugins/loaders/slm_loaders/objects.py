@@ -13,6 +13,9 @@ from typing import Any
 from slm.plugin import Batch, Reject
 
 JSON = {b"slm": b"json"}
+NEWLINE, RETURN = 10, 13
+DEEP = 1000
+"""Brackets in a line from which on it is read with care."""
 
 
 def read_quick(block: bytes, address: str, line: int) -> Batch | None:
@@ -25,14 +28,33 @@ def read_quick(block: bytes, address: str, line: int) -> Batch | None:
     except UnicodeDecodeError:
         return None
     data = np.frombuffer(block, np.uint8)
-    breaks = np.flatnonzero(data == 10)
+    breaks = np.flatnonzero(data == NEWLINE)
     starts = np.concatenate([[0], breaks + 1])
-    starts = starts[starts < len(data)]
-    opened = starts[data[starts] == ord("{")]
-    table = _parsed(block)
-    if table is None or table.num_rows != len(opened):
+    ends = np.append(breaks, len(data))
+    ends = ends - ((ends > starts) & (data[np.maximum(ends - 1, 0)] == RETURN))
+    starts, ends = starts[ends > starts], ends[ends > starts]
+    if not len(starts) or not _whole(data, starts, ends) or _deep(data, starts):
         return None
-    return Batch(table, address, (np.searchsorted(breaks, opened) + line).tolist())
+    table = _parsed(block)
+    if table is None or table.num_rows != len(starts):
+        return None
+    return Batch(table, address, (np.searchsorted(breaks, starts) + line).tolist())
+
+
+def _whole(data: Any, starts: Any, ends: Any) -> bool:
+    """Whether every line begins and ends as an object does: none can span such lines, so as many rows are one each.
+
+    It also keeps `null` lines from pyarrow, which a first one crashes.
+    """
+    return bool((data[starts] == ord("{")).all() and (data[ends - 1] == ord("}")).all())
+
+
+def _deep(data: Any, starts: Any) -> bool:
+    """Whether a line may be nested more than `DEEP` levels: pyarrow's parser overflows its stack on very many."""
+    import numpy as np
+
+    openers = np.flatnonzero((data == ord("{")) | (data == ord("[")))
+    return bool(np.diff(np.searchsorted(openers, np.append(starts, len(data)))).max(initial=0) > DEEP)
 
 
 def _parsed(block: bytes, schema: Any = None) -> Any:
@@ -67,12 +89,12 @@ def _plain(kind: Any) -> Any:
 
 
 def _rounded(table: Any) -> bool:
-    """Whether a column of floats may hold an integer that a float can't."""
+    """Whether a column of floats may hold an integer that a float can't, or what JSON has not (NaN, Infinity)."""
     import pyarrow
     from pyarrow import compute
 
     floats = [column for column in table.columns if pyarrow.types.is_floating(column.type)]
-    return any(compute.any(compute.greater_equal(compute.abs(column), 2.0**53)).as_py() for column in floats)
+    return not all(compute.all(compute.less(compute.abs(column), 2.0**53)).as_py() is not False for column in floats)
 
 
 def read_lines(block: bytes, address: str, line: int) -> Batch:

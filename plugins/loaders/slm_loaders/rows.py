@@ -98,7 +98,8 @@ def lenient(line: str, delimiter: str, quote: str) -> tuple[str, ...] | None:
     None where a quoted cell has no such end.
     """
     q, d, line = re.escape(quote), re.escape(delimiter), line.rstrip("\r\n")
-    cell = re.compile(f"{q}((?:{q}{q}|.)*?){q}(?={d}|$)|((?!{q})[^{d}]*)", re.DOTALL)
+    stray = f"{q}(?!{q}|{d}|$)"
+    cell = re.compile(f"{q}((?:[^{q}]|{q}{q}|{stray})*+){q}(?={d}|$)|((?!{q})[^{d}]*)")
     cells, at = [], 0
     while found := cell.match(line, at):
         cells.append(found[2] if found[1] is None else found[1].replace(quote * 2, quote))
