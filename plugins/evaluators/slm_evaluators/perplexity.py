@@ -43,7 +43,8 @@ class Perplexity(Evaluator):
         """Perplexity is exp of the mean negative log-likelihood (nats) over all target tokens together.
 
         The interval draws windows anew: records that fit one window, or the pieces of a longer one. Perplexities
-        compare only between models that share a tokenizer; bits per byte (completion) between any.
+        compare only between models that share a tokenizer; bits per byte (completion) between any. The end token is a
+        target too: a base that was never taught to end can owe it much of its figure where texts are short.
         """
         records = sample(data, self.limit, work)
         found: list[Metric] = []
