@@ -126,7 +126,7 @@ def theirs(model: Model, options: argparse.Namespace) -> Run:
         ids = torch.tensor(prompts(options, streams))
         start = time.perf_counter()
         found = network.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **settings)
-        return (found.shape[1] - ids.shape[1]) * streams / (time.perf_counter() - start)
+        return float(found.shape[1] - ids.shape[1]) * streams / (time.perf_counter() - start)
 
     return run
 

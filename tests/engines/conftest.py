@@ -1,6 +1,5 @@
 """A tiny language model and a tiny classifier with tokenizers trained here, opened by every engine."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any

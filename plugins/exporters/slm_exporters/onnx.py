@@ -13,11 +13,12 @@ from slm.plugin import Artifact, Bid, Exporter, Hardware, Job, Model, Needs, Ran
 from slm_exporters.builder import SUPPORTED
 
 WIDE = 512  # hidden size from which int4 goes in blocks of 128 throughout
-TOLERANCE = {"none": 1e-3, "int8": 0.05, "int4": 0.5}
+TOLERANCE = {"none": 1e-3, "int8": 0.08, "int4": 0.8}
 """Mean difference in log-probability up to which an artifact passes, in nats a token.
 
-Measured on models of 0.26M and 0.94M parameters, on TinyStories: float32 1e-6; int8 0.026 and 0.012; int4 0.28 and
-0.14. Larger models lose less.
+Measured on real models of 0.26M and 0.94M parameters, on text they were trained for (TinyStories) and on text strange
+to them (Shakespeare): float32 1e-6; int8 0.026 and 0.012, strange 0.056 and 0.036; int4 0.28 and 0.14, strange 0.58
+and 0.38. int4 costs such small models 0.05 to 0.1 nats of likelihood: the pipeline's own metric should decide.
 """
 
 
@@ -86,7 +87,8 @@ def recipe(quantize: str, hidden: int) -> tuple[str, dict[str, str]]:
 
     The head is not pruned to the last token (`prune_lm_head`): scoring needs the logits of all. Every layer's KV
     buffer has the same columns. Blocks of 128 are the fastest; a small network has too few rows for them, and gets
-    smaller blocks and its most sensitive matrices in 8 bits.
+    smaller blocks and its most sensitive matrices in 8 bits. Activations are 8 bits wide, the builder's default: with
+    32 (accuracy_level 1) int8 is a third closer to the original and 30 times slower.
     """
     options = {"windowed_kv_cache": "false"}
     if quantize == "none":

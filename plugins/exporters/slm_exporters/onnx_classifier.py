@@ -28,7 +28,7 @@ def export(model: Model, quantize: str, work: Work) -> Artifact:
         for left in work.folder.glob("plain.onnx*"):
             left.unlink()
     folders.furnish(work.folder, model)
-    stored, tolerance = ("float32", 1e-3) if quantize == "none" else ("int8", 0.1)
+    stored, tolerance = ("float32", 1e-3) if quantize == "none" else ("int8", 0.05)
     return Artifact(work.folder, "onnx", model.interface, stored, tolerance)
 
 
