@@ -82,7 +82,14 @@ def test_plain_text_is_cut_into_windows_that_learn_every_token_once(commands, wo
 
 
 @pytest.mark.parametrize(
-    "recipe", [Lora(epochs=2), Instruction(epochs=2), Instruction(epochs=2, method="full"), Full(epochs=2)]
+    "recipe",
+    [
+        Lora(epochs=2),
+        Instruction(epochs=2),
+        Instruction(epochs=2, method="full"),
+        Full(epochs=2),
+        Lora(epochs=2, precision="bfloat16"),
+    ],
 )
 def test_a_real_base_gets_better_and_opens_again(data: Path, commands, work, recipe) -> None:
     seen: list = []
@@ -206,7 +213,7 @@ def test_empty_training_data_is_refused(commands, work) -> None:
 
 def test_a_base_that_is_no_model_is_refused(commands, work, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SlmError, match="tokenizer.json"):
+    with pytest.raises(SlmError, match="has no tokenizer"):
         Lora().recipe(Job("x", "qa", Base("empty", "decoder", tmp_path / "empty")), commands, None, work())
 
 

@@ -68,10 +68,12 @@ def train(run: Trainer) -> tuple[Progress, str]:
     progress = resume(run, adamw)
     with fast_float32(run.precision, run.work.hardware) as products:
         begun = saved = time.monotonic() - progress.seconds
-        meter = Meter(run.work, settings.steps)
+        meter, planned, plan = Meter(run.work, settings.steps), -1, []
         while progress.step < settings.steps and not stopped(progress, settings):
-            figures = take_step(run, adamw, progress.step)
-            progress.losses.append(figures)
+            epoch, at = divmod(progress.step, settings.per_epoch)
+            if epoch != planned:
+                planned, plan = epoch, epoch_steps(run.train.tokens.lengths, settings.budget, settings.seed, epoch)
+            progress.losses.append(take_step(run, adamw, plan[at], progress.step))
             progress.step += 1
             if run.held_out and (progress.step % settings.evaluate_every == 0 or progress.step == settings.steps):
                 judge(run, progress)
@@ -85,12 +87,10 @@ def train(run: Trainer) -> tuple[Progress, str]:
     return progress, products
 
 
-def take_step(run: Trainer, adamw: Any, step: int) -> list[float]:
+def take_step(run: Trainer, adamw: Any, samples: NDArray[Any], step: int) -> list[float]:
     """One optimizer step, normalised by its targets over all micro-batches: [loss, rate, norm, targets, tokens]."""
     settings, split = run.settings, run.train
-    epoch, at = divmod(step, settings.per_epoch)
     lengths = split.tokens.lengths
-    samples = epoch_steps(lengths, settings.budget, settings.seed, epoch)[at]
     targets = int(split.counts[samples].sum())
     total = 0.0
     for part in micro_batches(samples, lengths, settings.limit, run.padded):
@@ -104,12 +104,13 @@ def take_step(run: Trainer, adamw: Any, step: int) -> list[float]:
 
 
 def validate(run: Trainer, split: Split) -> float:
-    """Mean loss over the first samples of a split, in nats a target; chance plays no part."""
+    """Mean loss over a sample of a split, the same at every look, in nats a target."""
     import numpy as np
     import torch
 
     lengths = split.tokens.lengths
-    samples = np.arange(max(1, int((np.cumsum(lengths) <= VALIDATED).sum())))
+    order = np.random.default_rng(0).permutation(len(lengths))
+    samples = order[: max(1, int((np.cumsum(lengths[order]) <= VALIDATED).sum()))]
     run.model.eval()
     with torch.no_grad(), autocast(run.precision):
         parts = micro_batches(samples, lengths, run.settings.limit, run.padded)
