@@ -1,6 +1,6 @@
 """Continuous batching: requests of all callers are decoded together, joining and leaving between steps.
 
-One thread owns the decoder. It takes one waiting request a step, so a long queue does not stall the running ones.
+One thread owns the decoder. Between two steps it reads a few waiting prompts, so a queue does not stall the running.
 Knows nothing of the runtime: a `Decoder` does.
 """
 
@@ -22,6 +22,7 @@ from slm_engines.streaming import Detokenizer, Stopper
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+READ = 256  # prompt tokens after which no further prompt is read before the next step
 Finish = Literal["", "stop", "length"]
 
 
@@ -155,11 +156,13 @@ class Scheduler:
                     self._fail(error)
 
     def _turn(self) -> None:
-        """Drop what nobody wants, admit one request, and move every row on by a token."""
+        """Drop what nobody wants, admit a few requests, and move every row on by a token."""
         for at in reversed(range(len(self.live))):
             if self.live[at].call.cancelled:
                 self._leave(at)
-        if (row := self._next()) is not None:
+        read = 0
+        while read < READ and (row := self._next()) is not None:
+            read += len(row.request.prompt)
             self.live.append(row)  # before the model runs: if it fails, this caller must hear of it too
             if row.take(self.decoder.add(row.request.prompt)):
                 self._leave(len(self.live) - 1)
