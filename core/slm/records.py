@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import blake2b
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -177,17 +178,29 @@ def map_rows(
     if not good:
         return schema.empty_table(), rejects
     kept = {name: column.take(pyarrow.array(good)) if whys else column for name, column in columns.items()}
-    kept["id"] = pyarrow.array(content_ids([kept[name].to_pylist() for name in schema.names[2:]]))
+    kept["id"] = pyarrow.array(content_ids([_values_of(kept[name]) for name in schema.names[2:]]))
     kept["source"] = pyarrow.array([f"{address}:{numbers[n]}" for n in good])
     return pyarrow.table([kept[name] for name in schema.names], schema=schema), rejects
 
 
 def content_ids(columns: Sequence[Sequence[Any]]) -> list[str]:
-    """The id of each record: 128 bits of BLAKE2 over its fields, as JSON, in the schema's order."""
+    """The id of each record: 128 bits of BLAKE2 over its fields' values, as JSON, in the schema's order."""
     return [
         blake2b(json.dumps(values, ensure_ascii=False).encode(), digest_size=16).hexdigest()
         for values in zip(*columns, strict=True)
     ]
+
+
+def _values_of(column: Any) -> list[Any]:
+    """A column's texts; of messages, each row's roles and then its texts (dicts for each would be slow to make)."""
+    import pyarrow
+
+    if pyarrow.types.is_string(column.type):
+        return list(column.to_pylist())
+    turns = column.flatten()
+    roles, texts = turns.field("role").to_pylist(), turns.field("content").to_pylist()
+    ends = list(accumulate(column.value_lengths().to_pylist(), initial=0))
+    return [roles[at:end] + texts[at:end] for at, end in pairwise(ends)]
 
 
 def _raw(table: Any, n: int) -> str:
