@@ -22,6 +22,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+LONGEST = 512 << 20
 STRAY = re.compile("[\udc80-\udcff]+")
 
 
@@ -47,8 +48,8 @@ def read_utf8(file: File, encoding: str, warn: Callable[[str], None], *, guess: 
     first = first[len(mark) :] if mark and name == found else first
     whole = _joined(first, chunks)
     if name not in ("utf-8", "ascii"):
-        return _whole_lines(_transcoded(whole, name, file.address))
-    lines = _whole_lines(whole)
+        return _whole_lines(_transcoded(whole, name, file.address), file.address)
+    lines = _whole_lines(whole, file.address)
     return lines if stated or not guess else _guessed(lines, file.address, warn)
 
 
@@ -75,7 +76,7 @@ def _transcoded(chunks: Iterable[bytes], name: str, address: str) -> Iterator[by
         raise SlmError(f"{address}: bytes {bad} are not {name} ({error.reason}); state its encoding") from None
 
 
-def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _whole_lines(chunks: Iterable[bytes], address: str) -> Iterator[bytes]:
     rest: list[bytes] = []
     for chunk in chunks:
         cut = chunk.rfind(b"\n") + 1 or chunk.rfind(b"\r", 0, len(chunk) - 1) + 1
@@ -83,6 +84,8 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield b"".join([*rest, chunk[:cut]])
             rest = []
         rest.append(chunk[cut:])
+        if len(rest) * len(chunk) > LONGEST:
+            raise SlmError(f"{address}: a line of over {LONGEST >> 20} MB; break it into lines")
     if any(rest):
         yield b"".join(rest)
 
