@@ -111,16 +111,18 @@ def build(
 ) -> None:
     """Build a model in one command; writes the pipeline file that it ran."""
     from slm.builder import table_of, write_pipeline
-    from slm.pipeline import Pipeline
+    from slm.pipeline import Pipeline, override
 
     columns = dict(each.split("=", 1) for each in column if "=" in each)
     if len(columns) != len(column):
         raise SlmError("--column: write it as field=column, such as prompt=Question")
     title = name or Path(source).stem
     table = table_of(title, source, task, recipe=recipe, base=base_model, columns=columns, exports=export)
+    for each in set_:
+        override(table, each)
     file = write_pipeline(table, Path(f"{title}.toml"))
     print(f"Wrote {file}")
-    finish(Pipeline.from_toml(file, set_), runs, no_plugin)
+    finish(Pipeline.from_toml(file), runs, no_plugin)
 
 
 @app.command()

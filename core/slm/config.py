@@ -29,7 +29,11 @@ class Mistake:
 
 
 class ConfigError(SlmError):
-    """Every mistake found in one config file."""
+    """Every mistake found in one config file; `paths` are the keys they are about."""
+
+    def __init__(self, text: str, paths: frozenset[str] = frozenset()) -> None:
+        super().__init__(text)
+        self.paths = paths
 
 
 @frozen
@@ -44,9 +48,8 @@ class Place:
         lines = positions(self.text)
         found = sorted({(line_of(lines, m.path), m.path, m.say) for m in mistakes})
         where = [f"{self.name}:{n}" if n else self.name for n, _, _ in found]
-        return ConfigError(
-            "\n".join(f"{w}: {p}: {s}" if p else f"{w}: {s}" for w, (_, p, s) in zip(where, found, strict=True))
-        )
+        lines_said = [f"{w}: {p}: {s}" if p else f"{w}: {s}" for w, (_, p, s) in zip(where, found, strict=True)]
+        return ConfigError("\n".join(lines_said), frozenset(m.path for m in mistakes))
 
 
 def structure(table: Mapping[str, Any], cls: type[T], root: str = "", source: Path | None = None) -> T:

@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from slm import __version__
 from slm.base import fetch, missing
 from slm.choose import Choice
-from slm.config import Mistake
+from slm.config import ConfigError, Mistake
 from slm.errors import PluginError, SlmError, StageError
 from slm.pipeline import LoadKeys, Pipeline
 from slm.plan import CHECKED, Plan, Step, make_plan
@@ -86,19 +86,28 @@ def run(
     Raises ConfigError (nothing was done), SlmError, PluginError or StageError (what is done is kept: the same command
     goes on), KeyboardInterrupt likewise.
     """
-    if missing(pipeline.head.base, pipeline.folder):
-        try:
-            fetch(pipeline.head.base)
-        except SlmError as error:
-            raise pipeline.place.error([Mistake("base", str(error))]) from None
-    plan = make_plan(pipeline, registry or Registry())
+    plan = planned(pipeline, registry or Registry())
     if only:
         plan = attrs.evolve(plan, steps=tuple(step for step in plan.steps if step.kind in only))
     store = Store(runs_folder(pipeline, runs) / "store")
     with store.locked():
         folder = run_folder(pipeline, store.root.parent)
         folder.mkdir(exist_ok=True)
-        return Runner(plan, store, folder, show).run()
+        return Runner(plan, store, folder, show, whole=not only).run()
+
+
+def planned(pipeline: Pipeline, registry: Registry) -> Plan:
+    """The plan; a base that is only missing from this machine is downloaded, once all else is right."""
+    try:
+        return make_plan(pipeline, registry)
+    except ConfigError as error:
+        if error.paths != {"base"} or not missing(pipeline.head.base, pipeline.folder):
+            raise
+    try:
+        fetch(pipeline.head.base)
+    except SlmError as error:
+        raise pipeline.place.error([Mistake("base", str(error))]) from None
+    return make_plan(pipeline, registry)
 
 
 def runs_folder(pipeline: Pipeline, runs: Path | None = None) -> Path:
@@ -119,6 +128,7 @@ class Runner:
     store: Store
     folder: Path
     show: Show
+    whole: bool = True
     results: dict[str, Result] = field(factory=dict)
     steps: list[dict[str, Any]] = field(factory=list)
     kept: list[str] = field(factory=list)
@@ -133,7 +143,8 @@ class Runner:
         self.caller = Caller()
         for observer in self.plan.observers:
             self.caller.add(told_of(observer))
-        write_text(self.folder / "pipeline.toml", resolved(self.plan))
+        if self.whole:
+            write_text(self.folder / "pipeline.toml", resolved(self.plan))
         state = "failed"
         try:
             for step in self.plan.steps:
@@ -143,7 +154,8 @@ class Runner:
             state = "interrupted"
             raise
         finally:
-            self.write_manifest(state)
+            if self.whole:
+                self.write_manifest(state)
         return Run(self.folder, self.plan, self.results, tuple(self.kept))
 
     def do(self, step: Step) -> Result:
@@ -176,7 +188,13 @@ class Runner:
             summary=summary(step, result),
         )
         self.steps.append(
-            {**about(step), "key": key, "kept": kept, **{k: said[k] for k in ("seconds", "memory", "value")}}
+            {
+                **about(step),
+                "key": key,
+                "digest": result.digest,
+                "kept": kept,
+                **{k: said[k] for k in ("seconds", "memory", "value")},
+            }
         )
         self.link(step, result)
         if step.kind == "check" and not result.value["comparison"]["passed"]:
@@ -236,7 +254,7 @@ class Runner:
             "state": state,
             **attrs.asdict(self.plan.pipeline.head),
             "began": self.began,
-            "seconds": round(time.time() - self.began, 2),
+            "seconds": round(sum(step["seconds"] for step in self.steps), 2),
             "versions": versions(),
             "hardware": pack(self.plan.hardware),
             "base_model": pack(self.plan.job.base),
@@ -367,10 +385,10 @@ def card_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         **{name: manifest[name] for name in ("name", "task", "base", "metrics", "versions", "hardware", "seconds")},
         "license": manifest["licence"],
         "sources": [
-            {"address": s["from"], "rows": sum(s["value"]["splits"].values()), "digest": s["key"]}
+            {"address": s["from"], "rows": sum(s["value"]["splits"].values()), "digest": s["digest"]}
             for s in steps
             if s["kind"] == "load"
         ],
-        "recipe": {"plugin": trained["plugin"], "options": trained["options"]},
+        "recipe": {"plugin": trained["plugin"], "options": plain(trained["options"])},
         "checks": [{**s["value"]["comparison"], "name": s["path"]} for s in steps if s["kind"] == "check"],
     }

@@ -20,7 +20,6 @@ from slm.errors import PluginError, SlmError, StageError
 from slm.store import Aside, write_text
 from slm.units import gigabytes
 
-
 FULL = 1 << 20
 DISK = "the disk is full; free some space, then run the same command"
 

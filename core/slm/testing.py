@@ -20,7 +20,18 @@ from slm.plugin import HOOKS, TASKS, Base, Bid, Gpu, Hardware, Job, Source, Work
 from slm.registry import Offer
 from slm.worker import Caller, new_manager
 
-HEAVY = ("torch", "transformers", "peft", "datasets", "pyarrow", "numpy", "sklearn", "onnxruntime", "optimum", "starlette")
+HEAVY = [
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "pyarrow",
+    "numpy",
+    "sklearn",
+    "onnxruntime",
+    "optimum",
+    "starlette",
+]
 MACHINES = tuple(
     Hardware(cores=cores, memory=memory * 10**9, gpus=(Gpu("test", gpu * 10**9, (9, 0)),) if gpu else (), disk=10**12)
     for cores, memory, gpu in product((1, 16), (4, 64), (0, 8, 80))

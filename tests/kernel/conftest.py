@@ -131,23 +131,11 @@ def slm(env: dict[str, str], tmp_path: Path) -> Slm:
     return call
 
 
-TINY = """
-[recipe]
-use = "pretrain"
-vocabulary = 300
-layers = 1
-hidden = 32
-heads = 2
-epochs = 6
-batch_tokens = 256
-"""
-
-
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Callable[..., Path]:
     """Writes a pipeline over 80 questions with their answers, with whatever tables a test adds."""
 
-    def write(tables: str = TINY, head: str = 'name = "bot"\ntask = "qa"', load: str = "") -> Path:
+    def write(tables: str = "", head: str = 'name = "bot"\ntask = "qa"', load: str = "") -> Path:
         colours = ["red", "green", "blue", "black", "white", "grey", "pink", "brown"]
         things = ["car", "door", "house", "hat", "wall", "boat", "bird", "book", "cup", "coat"]
         pairs = [

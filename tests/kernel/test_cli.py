@@ -132,7 +132,8 @@ def test_a_full_disk_is_one_line(slm: Slm, pipeline: Write, tmp_path: Path) -> N
     """A real one: a file system of 64 kB, in a mount namespace of the test's own."""
     pipeline("")
     (tmp_path / "small").mkdir()
-    command = f"mount -t tmpfs -o size=64k tmpfs {tmp_path}/small && {sys.executable} -m slm.cli run pipeline.toml --runs small"
+    mount = f"mount -t tmpfs -o size=64k tmpfs {tmp_path}/small"
+    command = f"{mount} && {sys.executable} -m slm.cli run pipeline.toml --runs small"
     probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
     if probe.returncode:
         pytest.skip("this system lets nobody make a mount namespace (unshare -rm)")
