@@ -60,29 +60,26 @@ def supervise(
     worker at once: what it has checkpointed stays.
     """
     write_text(aside.root / "task.json", json.dumps(told, default=str))
-    with log.open("ab") as errors:
-        process = start(aside.root / "task.json", errors, int(told["hardware"]["cores"]))
-    watch = Watch(psutil.Process(process.pid), threading.Event())
-    threading.Thread(target=watch.run, daemon=True).start()
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            event = json.loads(line)
-            match event["kind"]:
-                case "result":
-                    result = event["data"]
-                case "error":
-                    error = event["data"]
-                case kind:
-                    hear(kind, event["data"])
-        code = process.wait()
-    finally:
-        watch.done.set()
-        if process.poll() is None:
+    with log.open("ab") as errors, start(aside.root / "task.json", errors, int(told["hardware"]["cores"])) as process:
+        watch = Watch(psutil.Process(process.pid), threading.Event())
+        threading.Thread(target=watch.run, daemon=True).start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                event = json.loads(line)
+                match event["kind"]:
+                    case "result":
+                        result = event["data"]
+                    case "error":
+                        error = event["data"]
+                    case kind:
+                        hear(kind, event["data"])
+            code = process.wait()
+        finally:
+            watch.done.set()
             process.kill()
-            process.wait()
     if error:
         raise refusal(error, stage, log)
     if result is None or code:
