@@ -1,14 +1,24 @@
 """Tiny records and work folders for the recipes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
 import pytest
+import torch
 from slm.plugin import Hardware, Work
 
 ROOMS = ("kitchen", "bedroom", "hall", "attic")
 DEVICES = ("lamp", "heater", "fan")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Models this small gain nothing from threads, and lose much where other tests run beside them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_a_decoder_base_classifies(data: Path, banking, work) -> None:
         "stories", "decoder", data / "models/stories260k", "LlamaForCausalLM", "llama", 260_032, 5, 64, 512, 512
     )
     train, test = banking
-    made = Classification(epochs=4).recipe(Job("x", "classification", base), train, None, work())
+    made = Classification(epochs=3, max_length=48).recipe(Job("x", "classification", base), train, None, work())
     assert accuracy(made.path, test) > 0.4
 
 
