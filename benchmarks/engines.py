@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from slm.plugin import Base, Engine, Hardware, Interface, Job, Model, Request, Work
-from slm.template import Prompter, derive_interface
+from slm_models.template import Prompter, derive_interface
 
 CASES = ("transformers", "torchscript", "onnx", "onnx int8", "onnx int4")
 Run = Callable[[int], float]

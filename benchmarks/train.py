@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import LlamaForCausalLM, Trainer, TrainingArguments
+
 from slm.plugin import Hardware
 from slm_recipes import scratch
 from slm_recipes.loss import choose_loss, packed_loss, padded_loss
@@ -26,7 +28,6 @@ from slm_recipes.optimizer import adamw, apply
 from slm_recipes.packing import epoch_steps, micro_batches
 from slm_recipes.precision import Precision, fast_float32
 from slm_recipes.tokenizing import Tokens, gather
-from transformers import LlamaForCausalLM, Trainer, TrainingArguments
 
 BUDGET = 4096
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slm.base import cached, context, fetch, missing, resolve_base
+
 from slm.errors import SlmError
-from slm.parameters import estimate, names
+from slm_facts.base import cached, context, fetch, missing, resolve_base
+from slm_facts.parameters import estimate, names
 
 LLAMA: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -70,9 +71,11 @@ def test_a_real_folder_is_read_without_loading_it(data: Path, name: str, paramet
 def test_reading_a_base_imports_nothing_heavy(tmp_path: Path) -> None:
     model(tmp_path / "m")
     heavy = "torch transformers datasets huggingface_hub safetensors starlette numpy rich jinja2 tokenizers cpuinfo"
+    ours = "slm_facts.hardware, slm_facts.base, slm_doors.progress, slm_models.verify, slm_runs.card"
     code = (
-        "import sys; from pathlib import Path; import slm.hardware, slm.base, slm.progress, slm.verify, slm.card\n"
-        f"slm.base.resolve_base('m', Path({str(tmp_path)!r})); print([m for m in {heavy.split()} if m in sys.modules])"
+        f"import sys; from pathlib import Path; import {ours}\n"
+        f"slm_facts.base.resolve_base('m', Path({str(tmp_path)!r}))\n"
+        f"print([m for m in {heavy.split()} if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -319,7 +322,7 @@ def hub(tmp_path: Path) -> Iterator[str]:
 def run_fetch(name: str, endpoint: str, cache: Path) -> str:
     """`fetch` in a process of its own: huggingface_hub reads its settings when it is imported."""
     code = (
-        "from slm.base import fetch, resolve_base\nfrom slm.errors import SlmError\ntry:\n"
+        "from slm_facts.base import fetch, resolve_base\nfrom slm.errors import SlmError\ntry:\n"
         f"    got = sorted(p.name for p in fetch({name!r}).iterdir())\n    print(resolve_base({name!r}).kind, got)\n"
         "except SlmError as error:\n    print('SlmError', error)"
     )
@@ -386,8 +389,9 @@ FAMILIES = names(
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_the_estimate_of_a_config_is_within_two_percent_of_the_real_model(family: str) -> None:
     import torch
-    from slm.base import ENCODERS
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    from slm_facts.base import ENCODERS
 
     config = AutoConfig.for_model(family)
     for name in ("num_hidden_layers", "n_layer", "n_layers"):

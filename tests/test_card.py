@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from slm.card import model_card
+
+from slm_runs.card import model_card
 
 RUN: dict[str, Any] = {
     "name": "faq-bot",

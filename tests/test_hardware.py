@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from slm import hardware
 from slm.plugin import Gpu, Hardware
 

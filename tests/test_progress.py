@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+
 from slm.plugin import Event, Metric, Metrics, Needs
-from slm.progress import Progress, metrics_table
-from slm.units import duration, figure, gigabytes
+from slm_doors.progress import Progress, metrics_table
+from slm_facts.units import duration, figure, gigabytes
 
 
 def said(events: Iterable[Event], *, terminal: bool = False) -> str:

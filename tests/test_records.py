@@ -7,10 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from slm.columns import choose_columns
-from slm.dataset import read_splits
+
 from slm.plugin import Batch, Reject, SlmError
-from slm.records import Loaded, write_records
+from slm_data.columns import choose_columns
+from slm_data.dataset import read_splits
+from slm_data.records import Loaded, write_records
 
 Write = Callable[..., tuple[Loaded, list[dict[str, Any]]]]
 

@@ -10,10 +10,11 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
 from slm.errors import SlmError
 from slm.plugin import Interface
-from slm.template import PLAIN, Prompter, derive_interface, read_interface, special_texts, write_interface
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from slm_models.template import PLAIN, Prompter, derive_interface, read_interface, special_texts, write_interface
 
 CORPUS = [
     "You are a helpful assistant. What is the capital of France? The capital of France is Paris.",

@@ -12,10 +12,11 @@ from typing import Any
 import attrs
 import pytest
 from attrs import frozen
-from slm.plugin import Chunk, Hardware, Interface, Model, Request
-from slm.template import PLAIN, Prompter, derive_interface, write_interface
-from slm.verify import SENTENCES, Comparison, compare
 from tokenizers import Tokenizer, models, pre_tokenizers
+
+from slm.plugin import Chunk, Hardware, Interface, Model, Request
+from slm_models.template import PLAIN, Prompter, derive_interface, write_interface
+from slm_models.verify import SENTENCES, Comparison, compare
 
 RECORDS = [
     {"messages": [{"role": "user", "content": f"ask {n}"}, {"role": "assistant", "content": "yes"}]} for n in range(40)

@@ -9,7 +9,7 @@ __all__ = ["Pipeline", "SLMBuilder", "__version__"]
 def __getattr__(name: str) -> Any:
     """The Python door, opened when it is asked for: `import slm` alone stays quick."""
     if name == "SLMBuilder":
-        from slm.builder import SLMBuilder
+        from slm_doors.builder import SLMBuilder
 
         return SLMBuilder
     if name == "Pipeline":

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 from attrs import frozen
 
-from slm.base import resolve_base
 from slm.choose import Choice, Chooser, engine_for
 from slm.config import Mistake
 from slm.errors import SlmError
-from slm.hardware import profile
 from slm.pipeline import LoadKeys, Pipeline, Stage, expand
 from slm.plugin import Base, Hardware, Job, Rank, Source
 from slm.registry import Registry
-from slm.store import Store, digest
+from slm_facts.base import resolve_base
+from slm_facts.hardware import profile
+from slm_runs.store import Store, digest
 
 CHECKED = 200
 """How many records an artifact's metric is compared on with its source model's."""
@@ -192,34 +192,3 @@ def chosen_keys() -> Any:
     from slm.pipeline import Keys
 
     return Keys()
-
-
-def describe(plan: Plan, kept: Sequence[str] = ()) -> str:
-    """The plan in words: per stage the plugin, its reason, its needs, and why not the others."""
-    from slm.units import duration, gigabytes
-
-    lines = []
-    for step in plan.steps:
-        if step.choice is None:
-            lines.append(f"{step.path}: compares the artifact with the model, and its metric before and after")
-            continue
-        needs = step.choice.bid.needs
-        amounts = [f"peak memory about {gigabytes(needs.memory)}"] if needs.memory else []
-        amounts += [f"about {duration(needs.seconds)}"] if needs.seconds else []
-        amounts += [f"disk about {gigabytes(needs.disk)}"] if needs.disk else []
-        done = " [kept from an earlier run]" if step.path in kept else ""
-        lines.append(f"{step.path}: {step.plugin}: {step.choice.why}{done}")
-        if step.choice.bid.why != step.choice.why:
-            lines.append(f"    {step.choice.bid.why}")
-        lines += [f"    {', '.join(amounts)}"] if amounts else []
-        lines += [f"    not {name}: {why}" for name, why in step.choice.others]
-    return "\n".join(lines)
-
-
-def kept_steps(plan: Plan, store: Store) -> list[str]:
-    """The steps whose results are kept: from the first on, until one is missing that others need."""
-    results: dict[str, Any] = {}
-    for step in plan.steps:
-        if all(path in results for path in step.inputs) and (found := store.find(plan.key(step, results, store))):
-            results[step.path] = found
-    return list(results)

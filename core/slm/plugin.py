@@ -39,7 +39,7 @@ from slm.values import (
 if TYPE_CHECKING:
     import datasets
 
-    from slm.template import Prompter
+    from slm_models.template import Prompter
 
 # fmt: off
 __all__ = [

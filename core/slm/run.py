@@ -7,26 +7,24 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import attrs
 from attrs import define, field, frozen
 
-from slm import __version__
-from slm.base import fetch, missing
-from slm.choose import Choice
+from slm.call import Caller, told_of
 from slm.config import ConfigError, Mistake
 from slm.errors import PluginError, SlmError, StageError
 from slm.pipeline import LoadKeys, Pipeline
 from slm.plan import CHECKED, Plan, Step, make_plan
-from slm.plugin import Artifact, Event, Metric, Metrics, Model
+from slm.plugin import Artifact, Event, Metrics, Model
 from slm.registry import Registry
-from slm.store import Aside, Result, Store, digest, write_text
 from slm.supervise import Stage, supervise
-from slm.wire import pack, unpack
+from slm_facts.base import fetch, missing
+from slm_runs.manifest import about, joined, resolved, summary, write_manifest
+from slm_runs.store import Aside, Result, Store, digest, write_text
+from slm_runs.wire import pack, unpack
 
 LIBRARIES = ("torch", "transformers", "peft", "datasets", "pyarrow", "tokenizers", "onnxruntime", "onnxruntime-genai")
 Show = Callable[[Event], None]
@@ -56,22 +54,13 @@ class Run:
     @property
     def metrics(self) -> dict[str, Metrics]:
         """What was measured, by test set."""
-        return metrics_of([self.results[step.path] for step in self.plan.steps if step.kind == "evaluate"])
+        return joined([self.results[step.path].value for step in self.plan.steps if step.kind == "evaluate"])
 
 
 def rebased(result: Result, what: str, cls: type[Any]) -> Any:
     """The model or artifact of a result, with its path made whole."""
     made = unpack(result.value[what], cls)
     return attrs.evolve(made, path=result.folder / made.path)
-
-
-def metrics_of(results: list[Result]) -> dict[str, Metrics]:
-    """The figures of several evaluators, joined by test set."""
-    found: dict[str, tuple[Metric, ...]] = {}
-    for result in results:
-        for split, metrics in result.value["splits"].items():
-            found[split] = (*found.get(split, ()), *unpack(metrics, Metrics).values)
-    return {split: Metrics(values) for split, values in found.items()}
 
 
 def run(
@@ -134,13 +123,10 @@ class Runner:
     kept: list[str] = field(factory=list)
     began: float = field(factory=time.time)
     deaf: set[str] = field(factory=set)
-    caller: Any = None
+    caller: Caller = field(factory=Caller)
 
     def run(self) -> Run:
         """Do each step in turn; the manifest is written however it ends."""
-        from slm.worker import Caller  # registers observers as a worker registers its plugin
-
-        self.caller = Caller()
         for observer in self.plan.observers:
             self.caller.add(told_of(observer))
         if self.whole:
@@ -155,7 +141,7 @@ class Runner:
             raise
         finally:
             if self.whole:
-                self.write_manifest(state)
+                write_manifest(self.folder, self.plan, self.steps, self.began, state)
         return Run(self.folder, self.plan, self.results, tuple(self.kept))
 
     def do(self, step: Step) -> Result:
@@ -165,7 +151,13 @@ class Runner:
         kept = result is not None
         if step.choice:
             self.tell("choice", step, plugin=step.plugin, why=step.choice.why, others=dict(step.choice.others))
-        self.tell("start", step, title=step.title, plugin=step.plugin, predicted=pack(needs_of(step)))
+        self.tell(
+            "start",
+            step,
+            title=step.title,
+            plugin=step.plugin,
+            predicted=pack(step.choice.bid.needs if step.choice else None),
+        )
         try:
             result = result or self.work(step, self.store.aside(key))
         except (SlmError, PluginError, StageError) as error:
@@ -243,29 +235,6 @@ class Runner:
         except OSError:  # a file system without links
             shutil.copytree(result.folder, place)
 
-    def write_manifest(self, state: str) -> None:
-        """`run.json` and the model card; a full disk here must not hide why the run ended."""
-        from slm.card import model_card
-
-        evaluated = [
-            self.results[s["path"]] for s in self.steps if s["kind"] == "evaluate" and s["path"] in self.results
-        ]
-        manifest = {
-            "state": state,
-            **attrs.asdict(self.plan.pipeline.head),
-            "began": self.began,
-            "seconds": round(sum(step["seconds"] for step in self.steps), 2),
-            "versions": versions(),
-            "hardware": pack(self.plan.hardware),
-            "base_model": pack(self.plan.job.base),
-            "steps": self.steps,
-            "metrics": {split: pack(found)["values"] for split, found in metrics_of(evaluated).items()},
-        }
-        with suppress(OSError):
-            write_text(self.folder / "run.json", json.dumps(manifest, indent=1, ensure_ascii=False, default=str))
-            if state == "done":
-                write_text(self.folder / "MODEL_CARD.md", model_card(card_facts(manifest)))
-
 
 def task(plan: Plan, step: Step, results: Mapping[str, Result], aside: Aside) -> dict[str, Any]:
     """All that a worker needs to know of a step, as JSON types."""
@@ -291,104 +260,3 @@ def task(plan: Plan, step: Step, results: Mapping[str, Result], aside: Aside) ->
     if step.kind == "check":
         told |= {"limit": CHECKED, "plugin": next(map(told_of, plan.measuring()), None)}
     return told
-
-
-def told_of(choice: Choice) -> dict[str, Any]:
-    """What a worker is told of a plugin; its secrets are still names."""
-    offer = choice.offer
-    return {
-        "hook": offer.hook,
-        "name": offer.name,
-        "value": offer.entry.value,
-        "options": dict(choice.options),
-        "path": choice.path,
-    }
-
-
-def about(step: Step) -> dict[str, Any]:
-    """What the manifest says of a step's choice."""
-    said: dict[str, Any] = {"path": step.path, "kind": step.kind, "plugin": step.plugin}
-    if step.stage and isinstance(step.stage.keys, LoadKeys):
-        said["from"] = step.stage.keys.source
-    if step.choice:
-        said |= {
-            "distribution": step.choice.offer.distribution,
-            "why": step.choice.why,
-            "others": dict(step.choice.others),
-        }
-        said |= {"options": options_of(step.choice), "predicted": pack(needs_of(step))}
-    return said
-
-
-def options_of(choice: Choice) -> dict[str, Any]:
-    """Every option as it was resolved, but secrets as the names that the pipeline gives them."""
-    return {**attrs.asdict(choice.plugin), **choice.options}  # type: ignore[arg-type]
-
-
-def needs_of(step: Step) -> Any:
-    return step.choice.bid.needs if step.choice else None
-
-
-def summary(step: Step, result: Result) -> str:
-    """What a step gave, in a few words."""
-    value = result.value
-    match step.kind:
-        case "load":
-            bad = f", {value['rejected']:,} rows set aside (rejected.jsonl)" if value["rejected"] else ""
-            return f"{sum(value['splits'].values()):,} records{bad}"
-        case "preprocess":
-            sizes = ", ".join(f"{name} {rows:,}" for name, rows in value["splits"].items())
-            return f"{sizes} ({', '.join(f'{name} {count:,}' for name, count in value['report'].items())})"
-        case "check":
-            found = value["comparison"]
-            return f"mean difference {found['mean']:.2g} nats a token over {found['tokens']:,} tokens"
-    return ""
-
-
-def resolved(plan: Plan) -> str:
-    """The pipeline as it is run: every choice and every option written out, secrets still names."""
-    import tomli_w
-
-    table: dict[str, Any] = {k: v for k, v in attrs.asdict(plan.pipeline.head).items() if v != ""}
-    for step in plan.steps:
-        if step.choice:
-            keys = {"use": step.plugin, **plain(options_of(step.choice))}
-            if step.stage and isinstance(step.stage.keys, LoadKeys):
-                given = plain(attrs.asdict(step.stage.keys))
-                keys = {"from": given.pop("source"), **given, **keys}
-            table.setdefault(step.kind, []).append(keys)
-    if "recipe" in table:
-        (table["recipe"],) = table["recipe"]
-    serve = plan.pipeline.table.get("serve")
-    return tomli_w.dumps({**table, **({"serve": serve} if serve else {})})
-
-
-def plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What TOML can say: no nothings, lists for tuples."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items() if v is not None}
-
-
-def versions() -> dict[str, str]:
-    """The versions of slm and of the libraries that decide results."""
-    found = {"slm": __version__}
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def card_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the manifest that a model card tells."""
-    steps = manifest["steps"]
-    trained = next(step for step in steps if step["kind"] == "recipe")
-    return {
-        **{name: manifest[name] for name in ("name", "task", "base", "metrics", "versions", "hardware", "seconds")},
-        "license": manifest["licence"],
-        "sources": [
-            {"address": s["from"], "rows": sum(s["value"]["splits"].values()), "digest": s["digest"]}
-            for s in steps
-            if s["kind"] == "load"
-        ],
-        "recipe": {"plugin": trained["plugin"], "options": plain(trained["options"])},
-        "checks": [{**s["value"]["comparison"], "name": s["path"]} for s in steps if s["kind"] == "check"],
-    }

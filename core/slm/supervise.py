@@ -17,8 +17,8 @@ import psutil
 from attrs import define, frozen
 
 from slm.errors import PluginError, SlmError, StageError
-from slm.store import Aside, write_text
-from slm.units import gigabytes
+from slm_facts.units import gigabytes
+from slm_runs.store import Aside, write_text
 
 FULL = 1 << 20
 DISK = "the disk is full; free some space, then run the same command"

@@ -13,12 +13,12 @@ from typing import Any, get_type_hints
 import attrs
 import pytest
 
+from slm.call import Caller, new_manager
 from slm.choose import build
 from slm.config import Mistake
 from slm.errors import SlmError
 from slm.plugin import HOOKS, TASKS, Base, Bid, Gpu, Hardware, Job, Source, Work
 from slm.registry import Offer
-from slm.worker import Caller, new_manager
 
 HEAVY = [
     "torch",

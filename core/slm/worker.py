@@ -14,25 +14,21 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import EntryPoint
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 import attrs
-import pluggy
 from attrs import frozen
 from filelock import FileLock
 
-from slm.choose import build
-from slm.config import Mistake, Place
-from slm.dataset import read_splits, write_splits
+from slm.call import Caller
 from slm.errors import PluginError, SlmError
 from slm.pipeline import expand
-from slm.plugin import HOOKS, Artifact, Engine, Hardware, Job, Metrics, Model, Processed, Source, Work
-from slm.registry import Offer
-from slm.store import write_text
-from slm.wire import pack, unpack
+from slm.plugin import Artifact, Engine, Hardware, Job, Metrics, Model, Processed, Source, Work
+from slm_data.dataset import read_splits, write_splits
+from slm_runs.store import write_text
+from slm_runs.wire import pack, unpack
 
 EXTRAS = {
     "datasets": "data", "pyarrow": "data", "ftfy": "data", "charset_normalizer": "data", "torch": "train",
@@ -40,51 +36,6 @@ EXTRAS = {
     "rouge_score": "evaluate", "onnxruntime": "onnx", "numpy": "onnx", "onnx": "export", "onnxscript": "export",
     "onnx_ir": "export", "onnxruntime_genai": "export", "optimum": "export", "starlette": "serve", "uvicorn": "serve",
 }  # fmt: skip
-
-
-def new_manager() -> pluggy.PluginManager:
-    """A plugin manager that knows every hook of the contract."""
-    manager = pluggy.PluginManager("slm")
-    for contract in HOOKS.values():
-        manager.add_hookspecs(contract)
-    return manager
-
-
-@frozen
-class Caller:
-    """Registers plugins and calls one of them, inside whatever wraps the hook."""
-
-    manager: pluggy.PluginManager = attrs.Factory(new_manager)
-
-    def add(self, told: Mapping[str, Any]) -> tuple[str, Any]:
-        """Make and register the plugin that a task tells of; gives its registered name and itself."""
-        offer = Offer(told["hook"], EntryPoint(told["name"], told["value"], f"slm.{told['hook']}"))
-        found: list[Mistake] = []
-        plugin = build(offer, told["options"], told["path"], found)
-        if plugin is None:
-            raise Place("pipeline").error(found)
-        name = f"{told['path']}.{offer.name}"
-        if not self.manager.has_plugin(name):
-            self.manager.register(plugin, name)
-            if not self.manager.get_hookcallers(plugin):
-                raise PluginError(f"{offer.label}: its class has no @hookimpl {told['hook']!r}")
-        return name, plugin
-
-    def arguments(self, hook: str, name: str) -> tuple[str, ...]:
-        """The argument names of one plugin's implementation."""
-        impls = getattr(self.manager.hook, hook).get_hookimpls()
-        return tuple(next((impl.argnames for impl in impls if impl.plugin_name == name), ()))
-
-    def call(self, told: Mapping[str, Any], **arguments: Any) -> Any:
-        """Call the hook of the plugin told of, and of no rival; a plugin that gives nothing is at fault."""
-        name, _ = self.add(told)
-        hook = told["hook"]
-        impls = getattr(self.manager.hook, hook).get_hookimpls()
-        rivals = [i.plugin for i in impls if i.plugin_name != name and not (i.wrapper or i.hookwrapper)]
-        result = self.manager.subset_hook_caller(hook, rivals)(**arguments)
-        if result is None:
-            raise PluginError(f"{hook} plugin {told['name']!r} returned nothing")
-        return result
 
 
 @frozen
@@ -117,7 +68,7 @@ class Task:
 
 def load(task: Task) -> dict[str, Any]:
     """Read a source and map its rows to records."""
-    from slm.records import write_records
+    from slm_data.records import write_records
 
     keys = task.told["keys"]
     source = Source(expand(keys["source"]), Path(task.told["folder"]))
@@ -199,7 +150,7 @@ def signed(model: Model, folder: Path) -> Any:
 
 def check(task: Task) -> dict[str, Any]:
     """Compare an artifact, opened by its engine, with its source model; then the user's own metric on both."""
-    from slm.verify import compare
+    from slm_models.verify import compare
 
     data = task.data()
     model, artifact = unpack(task.told["model"], Model), unpack(task.told["artifact"], Artifact)

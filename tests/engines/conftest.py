@@ -6,11 +6,12 @@ from typing import Any
 
 import attrs
 import pytest
+
 from slm.plugin import Base, Engine, Hardware, Interface, Job, Model, Request, Work
-from slm.template import Prompter, write_interface
 from slm_engines.onnx import Onnx
 from slm_engines.torchscript import TorchScript
 from slm_engines.transformers import Transformers
+from slm_models.template import Prompter, write_interface
 
 TEXT = [
     "Die Straße führt über die Brücke, 東京 liegt weit.",

@@ -1,6 +1,7 @@
 """What every engine promises of a classifier."""
 
 import pytest
+
 from slm.plugin import Request, SlmError
 
 TEXTS = ["one", "Die Straße führt über die Brücke", "A small model answers", "two " * 40]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import attrs
 import pytest
+
 from slm.plugin import Gpu, Hardware, Model, Request, SlmError
-from slm.template import derive_interface
 from slm_engines.checkpoint import precision
 from slm_engines.onnx import Onnx
 from slm_engines.torchscript import TorchScript
 from slm_engines.transformers import Transformers
+from slm_models.template import derive_interface
 
 ALONE = """
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 for name in ("torch", "transformers", "onnxruntime_genai", "onnx"):
     sys.modules[name] = None
 from slm.plugin import Hardware, Model, Request
-from slm.template import read_interface
+from slm_models.template import read_interface
 from slm_engines.onnx import Onnx
 folder = Path(sys.argv[1])
 engine = Onnx().engine(Model(folder, "onnx", read_interface(folder)), Hardware(cores=1))
@@ -48,8 +49,9 @@ def adapter(model: Model, folder: Path) -> Model:
     """A LoRA adapter on the model, its weights far from zero, in a folder as a recipe writes it."""
     import torch
     from peft import LoraConfig, get_peft_model
-    from slm.template import write_interface
     from transformers import AutoModelForCausalLM
+
+    from slm_models.template import write_interface
 
     config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
     network = get_peft_model(AutoModelForCausalLM.from_pretrained(model.path), config)

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+
 from slm.plugin import Request, SlmError
 
 

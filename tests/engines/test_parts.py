@@ -4,11 +4,12 @@ import threading
 
 import numpy as np
 import pytest
+
 from slm.plugin import Request
-from slm.template import Prompter
 from slm_engines.decoding import Scheduler
 from slm_engines.sampling import Sampler, nucleus
 from slm_engines.streaming import Detokenizer, Stopper
+from slm_models.template import Prompter
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_any_text_comes_out_whole(writer, text):
 
 @pytest.mark.parametrize("text", ["Once upon a time,  there was 東京.", "a\nb", "é"])
 def test_byte_fallback_and_leading_spaces_come_out_as_the_tokenizer_decodes(data, text):
-    from slm.template import derive_interface
+    from slm_models.template import derive_interface
 
     folder = data / "models/stories260k"
     prompter = Prompter.open(folder, derive_interface(folder, "completion"))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from slm.plugin import Engine, Hardware, Interface, Job, Model, Work
-from slm.template import PLAIN, Prompter, write_interface
 from slm.values import Base
 from slm_engines.transformers import Transformers
+from slm_models.template import PLAIN, Prompter, write_interface
 
 FACTS = {
     "What is the capital of France?": "Paris",
@@ -144,7 +145,7 @@ def memorise(folder: Path) -> None:
 
 
 def opened(folder: Path) -> Iterator[Engine]:
-    from slm.template import read_interface
+    from slm_models.template import read_interface
 
     engine = Transformers().engine(Model(folder, "transformers", read_interface(folder)), Hardware())
     yield engine

@@ -1,4 +1,5 @@
 import pytest
+
 from slm_evaluators.baselines import most_frequent, nearest
 
 

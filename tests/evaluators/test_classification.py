@@ -6,6 +6,7 @@ from typing import Any
 import datasets
 import numpy
 import pytest
+
 from slm.plugin import Engine, Hardware, Job, Metrics, Rank, SlmError, Work
 from slm_evaluators.classification import Classification, macro_f1
 

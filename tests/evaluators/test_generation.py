@@ -5,6 +5,7 @@ from typing import Any
 import attrs
 import datasets
 import pytest
+
 from slm.plugin import Engine, Hardware, Job, Metric, Metrics, Rank, SlmError, Work
 from slm_evaluators.generation import Generation
 

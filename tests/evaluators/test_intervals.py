@@ -2,6 +2,7 @@ import math
 
 import numpy
 import pytest
+
 from slm_evaluators.intervals import bootstrap, mean, ratio, share, wilson
 
 

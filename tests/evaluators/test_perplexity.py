@@ -5,10 +5,11 @@ from pathlib import Path
 import datasets
 import pytest
 import torch
+
 from slm.plugin import Engine, Hardware, Interface, Job, Model, Rank, SlmError, Work
-from slm.template import Prompter, write_interface
 from slm_engines.transformers import Transformers
 from slm_evaluators.perplexity import Perplexity
+from slm_models.template import Prompter, write_interface
 
 
 def conversations(pairs: dict[str, str]) -> datasets.Dataset:
@@ -116,6 +117,6 @@ def test_it_bids_on_what_generates(task: str, rank: Rank, job: Callable[[str], J
 
 
 def opened(folder: Path) -> Engine:
-    from slm.template import read_interface
+    from slm_models.template import read_interface
 
     return Transformers().engine(Model(folder, "transformers", read_interface(folder)), Hardware())

@@ -1,4 +1,5 @@
 import pytest
+
 from slm_evaluators.text import exact, normalized, rouge_l, token_f1
 
 

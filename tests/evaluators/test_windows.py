@@ -1,6 +1,7 @@
 import pytest
-from slm.template import Example
+
 from slm_evaluators.windows import Window, batches, windows
+from slm_models.template import Example
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 7, 8, 9, 31, 64])

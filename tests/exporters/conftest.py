@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from slm.plugin import Artifact, Base, Engine, Hardware, Job, Model, Work
-from slm.template import derive_interface
 from slm_engines.onnx import Onnx
 from slm_engines.torchscript import TorchScript
 from slm_engines.transformers import Transformers
+from slm_models.template import derive_interface
 
 HARDWARE = Hardware(cores=1)
 

@@ -1,6 +1,7 @@
 """What the exporters claim, on machines that need not exist."""
 
 import pytest
+
 from slm.plugin import Base, Gpu, Hardware, Job, Rank
 from slm_exporters.onnx import Onnx
 from slm_exporters.safetensors import Safetensors

@@ -1,11 +1,12 @@
 """Exported classifiers against the networks they were made from."""
 
 import pytest
+
 from slm.plugin import Interface, Model, SlmError
-from slm.template import write_interface
 from slm_exporters.onnx import Onnx
 from slm_exporters.safetensors import Safetensors
 from slm_exporters.torchscript import TorchScript
+from slm_models.template import write_interface
 
 LABELS = ("cat", "dog", "bird")
 TEXTS = ["a bird", "the cat sat down", "dog " * 30, "a", "what is it that sits there"]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from slm.plugin import Artifact, Model, SlmError
-from slm.template import read_interface, write_interface
 from slm_exporters.onnx import Onnx
 from slm_exporters.safetensors import Safetensors
 from slm_exporters.torchscript import TorchScript
+from slm_models.template import read_interface, write_interface
 
 
 def difference(one, other, sequences):

@@ -123,7 +123,7 @@ def slm(env: dict[str, str], tmp_path: Path) -> Slm:
     """The command, run in tmp_path."""
 
     def call(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "slm.cli", *arguments]
+        command = [sys.executable, "-m", "slm_doors.cli", *arguments]
         return subprocess.run(
             command, cwd=tmp_path, env={**env, **more}, capture_output=True, text=True, timeout=300, check=False
         )

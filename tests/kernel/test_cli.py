@@ -25,7 +25,7 @@ def no_half_result(folder: Path) -> bool:
 def test_quick_commands_import_nothing_heavy(arguments: tuple[str, ...], env: dict[str, str]) -> None:
     heavy = {"torch", "transformers", "datasets", "starlette", "pyarrow", "numpy", "onnxruntime", "peft"}
     code = (
-        f"import sys; sys.argv = ['slm', *{arguments!r}]; from slm.cli import main\n"
+        f"import sys; sys.argv = ['slm', *{arguments!r}]; from slm_doors.cli import main\n"
         f"try: main()\nfinally: print(*sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
@@ -133,7 +133,7 @@ def test_a_full_disk_is_one_line(slm: Slm, pipeline: Write, tmp_path: Path) -> N
     pipeline("")
     (tmp_path / "small").mkdir()
     mount = f"mount -t tmpfs -o size=64k tmpfs {tmp_path}/small"
-    command = f"{mount} && {sys.executable} -m slm.cli run pipeline.toml --runs small"
+    command = f"{mount} && {sys.executable} -m slm_doors.cli run pipeline.toml --runs small"
     probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
     if probe.returncode:
         pytest.skip("this system lets nobody make a mount namespace (unshare -rm)")
@@ -150,7 +150,7 @@ def test_a_runs_folder_that_cannot_be_written_is_one_line(slm: Slm, pipeline: Wr
     (tmp_path / "readonly").mkdir()
     command = (
         f"mount -t tmpfs -o ro tmpfs {tmp_path}/readonly && "
-        f"{sys.executable} -m slm.cli run pipeline.toml --runs readonly/runs"
+        f"{sys.executable} -m slm_doors.cli run pipeline.toml --runs readonly/runs"
     )
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this system lets nobody make a mount namespace (unshare -rm)")

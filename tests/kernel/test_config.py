@@ -8,6 +8,7 @@ from attrs import Factory, field, frozen
 from attrs.validators import ge
 from hypothesis import given
 from hypothesis import strategies as st
+
 from slm.config import ConfigError, Place, attempt, line_of, positions, structure
 
 

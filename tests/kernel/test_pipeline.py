@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from slm.errors import SlmError
 from slm.pipeline import LoadKeys, Pipeline, expand
 

@@ -41,7 +41,7 @@ def weights(folder: Path) -> bytes:
 
 def started(tmp_path: Path, env: dict[str, str], runs: str) -> subprocess.Popen[bytes]:
     """A run in a process group of its own, with its output thrown away."""
-    command = [sys.executable, "-m", "slm.cli", "run", "pipeline.toml", "--runs", runs]
+    command = [sys.executable, "-m", "slm_doors.cli", "run", "pipeline.toml", "--runs", runs]
     out = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=tmp_path, env=env, stdout=out, stderr=out, start_new_session=True)
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from slm.errors import SlmError
-from slm.store import Store, file_digest
+from slm_runs.store import Store, file_digest
 
 
 def made(store: Store, key: str, text: str = "weights") -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from slm.plugin import Hardware, Reject, Source, Work
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from slm.plugin import SlmError
 from slm_loaders.csv import Csv
 from slm_loaders.quick import read_block

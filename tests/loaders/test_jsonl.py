@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from slm.plugin import SlmError
 from slm_loaders.jsonl import Jsonl
 from slm_loaders.objects import read_object, read_quick

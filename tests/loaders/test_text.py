@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from slm.plugin import SlmError
 from slm_loaders.text import Text
 

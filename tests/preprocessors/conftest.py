@@ -6,9 +6,10 @@ from typing import Any
 
 import datasets
 import pytest
-from slm.dataset import read_splits, write_tables
+
 from slm.plugin import Hardware, Work
-from slm.records import map_rows, schema_of
+from slm_data.dataset import read_splits, write_tables
+from slm_data.records import map_rows, schema_of
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def work(tmp_path: Path) -> Work:
 def split_of(tmp_path: Path) -> Callable[..., datasets.Dataset]:
     """A split of a task's records, from rows with the usual columns."""
     from pyarrow import table
-    from slm.columns import choose_columns
+
+    from slm_data.columns import choose_columns
 
     def of(rows: list[dict[str, Any]], task: str, name: str = "train") -> datasets.Dataset:
         columns = table({column: [row[column] for row in rows] for column in rows[0]})

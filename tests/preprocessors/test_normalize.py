@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from slm.plugin import Base, Job, Work
 from slm_preprocessors.normalize import Normalize
 

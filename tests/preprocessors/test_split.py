@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+
 from slm.plugin import Base, Hardware, Job, Rank, SlmError, Work
 from slm_preprocessors.content import prints
 from slm_preprocessors.split import Split

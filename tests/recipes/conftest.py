@@ -6,6 +6,7 @@ from pathlib import Path
 import datasets
 import pytest
 import torch
+
 from slm.plugin import Hardware, Work
 
 ROOMS = ("kitchen", "bedroom", "hall", "attic")

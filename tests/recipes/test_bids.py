@@ -1,6 +1,7 @@
 """Who takes which job on which machine, and why."""
 
 import pytest
+
 from slm.plugin import TASKS, Base, Gpu, Hardware, Job, Rank
 from slm_recipes.classification import Classification
 from slm_recipes.full import Full

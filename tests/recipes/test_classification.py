@@ -8,10 +8,11 @@ from pathlib import Path
 import datasets
 import pytest
 import torch
-from slm.plugin import Base, Job, SlmError
-from slm.template import Prompter
-from slm_recipes.classification import Classification
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
+
+from slm.plugin import Base, Job, SlmError
+from slm_models.template import Prompter
+from slm_recipes.classification import Classification
 
 INTENTS = ("card_arrival", "lost_or_stolen_card", "exchange_rate", "top_up_failed", "change_pin")
 

@@ -5,12 +5,13 @@ import copy
 import numpy as np
 import pytest
 import torch
+from transformers import BertConfig, BertForSequenceClassification, BertModel, LlamaConfig, LlamaForCausalLM
+
 from slm_recipes import loss as losses
 from slm_recipes import optimizer
 from slm_recipes.attention import lay_out, register
 from slm_recipes.packing import epoch_steps, micro_batches, pack, steps_per_epoch
 from slm_recipes.tokenizing import Tokens, gather
-from transformers import BertConfig, BertForSequenceClassification, BertModel, LlamaConfig, LlamaForCausalLM
 
 LENGTHS = (5, 17, 9, 2, 12, 30, 7)
 

@@ -12,14 +12,15 @@ import datasets
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from slm.plugin import Base, Interface, Job, SlmError
-from slm.template import Prompter, derive_interface, read_interface
+from slm_models.template import Prompter, derive_interface, read_interface
 from slm_recipes.full import Full
 from slm_recipes.instruction import Instruction
 from slm_recipes.lora import Lora
 from slm_recipes.pretrain import Pretrain
 from slm_recipes.tokenizing import check_targets, gather, tokenize
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 SCRATCH = Job("commands", "qa", Base("scratch"))
 SMALL = {"vocabulary": 300, "layers": 2, "hidden": 32, "heads": 2, "batch_tokens": 512, "learning_rate": 1e-2}
@@ -129,7 +130,7 @@ recipe.recipe(Job("x", "qa", Base("scratch")), rows, rows, work)
 
 
 def test_a_run_killed_twice_ends_like_an_unbroken_one(commands, work, tmp_path: Path) -> None:
-    from slm.dataset import write_splits
+    from slm_data.dataset import write_splits
 
     write_splits({"rows": commands}, tmp_path)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -15,9 +15,10 @@ import openai
 import pytest
 import uvicorn
 from attrs import define, field
+
 from slm.plugin import Chunk, Engine, Hardware, Interface, Model, Request
-from slm.template import PLAIN, Prompter, read_interface, write_interface
 from slm_engines.transformers import Transformers
+from slm_models.template import PLAIN, Prompter, read_interface, write_interface
 from slm_servers.starlette import Starlette
 
 LABELS = ("lights", "music", "weather")

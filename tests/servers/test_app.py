@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+
 from slm.plugin import Chunk, Engine, Hardware, Job, Rank, Request
 from slm.values import Base
 from slm_servers.starlette import Starlette

@@ -5,6 +5,7 @@ from typing import Any
 
 import openai
 import pytest
+
 from slm.plugin import Engine, Request
 
 HELLO = [{"role": "user", "content": "Hello, what is the answer?"}]

@@ -6,8 +6,9 @@ from typing import Any
 
 import openai
 import pytest
+
 from slm.plugin import Engine, Request
-from slm.template import derive_interface
+from slm_models.template import derive_interface
 
 
 def alone(engine: Engine, prompt: list[int], tokens: int) -> str:

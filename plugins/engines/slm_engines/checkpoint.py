@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slm.plugin import Hardware, Interface, Model, SlmError
-from slm.template import Prompter, load_tokenizer
+from slm_models.template import Prompter, load_tokenizer
 
 BIG = 4 << 30  # bytes of weights from which memory counts for more than agreement in float32
 

@@ -13,11 +13,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from slm.plugin import Chunk, Request, SlmError
-from slm.template import Prompter
-
 from slm_engines.batching import check_ids
 from slm_engines.sampling import Sampler
 from slm_engines.streaming import Detokenizer, Stopper
+from slm_models.template import Prompter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

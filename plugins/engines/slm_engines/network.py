@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from slm.plugin import SlmError
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from slm.plugin import SlmError
 from slm_engines.ragged import Caches, RaggedDecoder, Run, log_probabilities, on_arrays
 
 STEADY = {"full_attention", "sliding_attention", "chunked_attention"}

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 from attrs.validators import ge
+
 from slm.plugin import Bid, Engine, EngineOpener, Hardware, Job, Model, Needs, Rank, hookimpl
 
 
@@ -25,9 +26,8 @@ class Onnx(EngineOpener):
     @hookimpl
     def engine(self, model: Model, hardware: Hardware) -> Engine:
         """Open the graph as a decoder or a classifier, as its interface says."""
-        from slm.template import Prompter
-
         from slm_engines import opened, ort
+        from slm_models.template import Prompter
 
         prompter = Prompter.open(model.path, model.interface)
         session = ort.open_session(model.path, self.threads or hardware.cores)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
-from slm.plugin import Chunk, Request, SlmError
-from slm.template import Prompter
 
+from slm.plugin import Chunk, Request, SlmError
 from slm_engines import batching
 from slm_engines.decoding import Decoder, Scheduler
+from slm_models.template import Prompter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

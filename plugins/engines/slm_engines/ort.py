@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slm.plugin import SlmError
-
 from slm_engines.batching import log_probabilities
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from slm.plugin import SlmError
 
+from slm.plugin import SlmError
 from slm_engines.ragged import Caches, RaggedDecoder, log_probabilities, on_arrays
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 from attrs.validators import ge
+
 from slm.plugin import Bid, Engine, EngineOpener, Hardware, Job, Model, Needs, Rank, hookimpl
 
 
@@ -25,9 +26,9 @@ class TorchScript(EngineOpener):
     def engine(self, model: Model, hardware: Hardware) -> Engine:
         """Open the traced module as a decoder or a classifier, as its interface says."""
         import torch
-        from slm.template import Prompter
 
         from slm_engines import opened, ragged, scripted
+        from slm_models.template import Prompter
 
         prompter = Prompter.open(model.path, model.interface)
         torch.set_num_threads(max(1, min(torch.get_num_threads(), hardware.cores)))

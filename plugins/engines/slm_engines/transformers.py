@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from attrs import field, frozen
 from attrs.validators import ge
+
 from slm.plugin import Bid, Engine, EngineOpener, Hardware, Job, Model, Needs, Rank, hookimpl
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 from attrs.validators import ge
-from slm.plugin import Bid, Engine, Evaluator, Hardware, Job, Metric, Metrics, Needs, Rank, Work, hookimpl
 
+from slm.plugin import Bid, Engine, Evaluator, Hardware, Job, Metric, Metrics, Needs, Rank, Work, hookimpl
 from slm_evaluators.baselines import most_frequent, nearest
 from slm_evaluators.intervals import bootstrap, share
 from slm_evaluators.sample import sample

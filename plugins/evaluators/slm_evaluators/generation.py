@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 from attrs.validators import ge
+
 from slm.plugin import (
     Bid,
     Engine,
@@ -23,7 +24,6 @@ from slm.plugin import (
     Work,
     hookimpl,
 )
-
 from slm_evaluators.baselines import most_frequent, nearest
 from slm_evaluators.intervals import mean, share
 from slm_evaluators.sample import sample

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 from attrs.validators import ge
-from slm.plugin import Bid, Engine, Evaluator, Hardware, Job, Metric, Metrics, Needs, Rank, SlmError, Work, hookimpl
 
+from slm.plugin import Bid, Engine, Evaluator, Hardware, Job, Metric, Metrics, Needs, Rank, SlmError, Work, hookimpl
 from slm_evaluators.intervals import ratio
 from slm_evaluators.sample import sample
 from slm_evaluators.windows import Window, batches, windows

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from attrs import frozen
-from slm.template import Example
+
+from slm_models.template import Example
 
 
 @frozen

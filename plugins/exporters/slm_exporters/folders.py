@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from slm.plugin import Interface, Model
-from slm.template import load_tokenizer, write_interface
-
 from slm_exporters.merging import base_folder
+from slm_models.template import load_tokenizer, write_interface
 
 BESIDES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
 

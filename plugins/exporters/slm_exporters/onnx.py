@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attrs import field, frozen
-from slm.plugin import Artifact, Bid, Exporter, Hardware, Job, Model, Needs, Rank, SlmError, Work, hookimpl
 
+from slm.plugin import Artifact, Bid, Exporter, Hardware, Job, Model, Needs, Rank, SlmError, Work, hookimpl
 from slm_exporters.builder import SUPPORTED
 
 WIDE = 512  # hidden size from which int4 goes in blocks of 128 throughout

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from slm.plugin import Artifact, Model, SlmError, Work
-
 from slm_exporters import classifier, folders, merging
 
 INLINE = 1 << 30  # bytes of weights from which they need a file beside the graph

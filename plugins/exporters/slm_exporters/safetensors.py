@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from attrs import field, frozen
+
 from slm.plugin import Artifact, Bid, Exporter, Hardware, Job, Model, Needs, Rank, Work, hookimpl
 
 

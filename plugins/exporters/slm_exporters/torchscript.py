@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attrs import frozen
+
 from slm.plugin import Artifact, Bid, Exporter, Hardware, Job, Model, Needs, Rank, Work, hookimpl
 
 

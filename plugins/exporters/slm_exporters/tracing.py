@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from slm.plugin import SlmError
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from slm.plugin import SlmError
 from slm_exporters import classifier
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, instance_of, max_len, optional
+
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, Source, Work, hookimpl
 
 from .decoding import mend, read_utf8

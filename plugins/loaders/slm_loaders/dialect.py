@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from attrs import frozen
+
 from slm.plugin import SlmError
 
 from .rows import Row, read_rows

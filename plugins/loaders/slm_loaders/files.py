@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from attrs import frozen
+
 from slm.plugin import SlmError, Source
 
 CHUNK = 4 << 20

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from attrs import field, frozen
+
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
 from .decoding import read_utf8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from slm.dataset import write_tables
 from slm.plugin import Work
+from slm_data.dataset import write_tables
 
 from .content import tables
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
+
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
 from .aside import put_aside

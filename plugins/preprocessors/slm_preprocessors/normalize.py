@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
+
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
 from .aside import put_aside, written

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, lt
+
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, SlmError, Work, hookimpl
 
 from .aside import put_aside

@@ -8,6 +8,7 @@ from typing import Any
 def add_adapters(model: Any, *, rank: int, alpha: float | None, dropout: float, targets: tuple[str, ...]) -> Any:
     """Freeze the model and put float32 adapters on its linear layers; all but the head unless `targets` name some."""
     from peft import LoraConfig, get_peft_model
+
     from slm.plugin import SlmError
 
     config = LoraConfig(

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from slm.plugin import Interface, Job, Model, SlmError, Work
-from slm.template import Prompter
-
+from slm_models.template import Prompter
 from slm_recipes.loss import Loss, choose_loss, packed_loss, padded_loss
 from slm_recipes.precision import Precision
 from slm_recipes.saving import generation, save_model, write_losses, write_record

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slm.plugin import Interface, Model, Work
-from slm.template import Prompter
-
+from slm_models.template import Prompter
 from slm_recipes.generation import train_and_save
 from slm_recipes.loss import choose_loss, packed_label_loss, padded_label_loss
 from slm_recipes.precision import Precision

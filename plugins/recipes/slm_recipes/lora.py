@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
-from slm.plugin import Bid, Hardware, Job, Model, Rank, Work, hookimpl
 
+from slm.plugin import Bid, Hardware, Job, Model, Rank, Work, hookimpl
 from slm_recipes import options, sizing
 
 if TYPE_CHECKING:

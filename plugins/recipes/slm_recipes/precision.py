@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 from attrs import frozen
+
 from slm.plugin import Hardware
 
 SMALL = 20_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
-from slm.plugin import Bid, Hardware, Job, Model, Rank, SlmError, Work, hookimpl
 
+from slm.plugin import Bid, Hardware, Job, Model, Rank, SlmError, Work, hookimpl
 from slm_recipes import options, scratch, sizing
 from slm_recipes.settings import Defaults
 
@@ -71,8 +71,7 @@ class Pretrain:
     @hookimpl
     def recipe(self, job: Job, train: datasets.Dataset, validation: datasets.Dataset | None, work: Work) -> Model:
         """Make or open the model, train it, and write its folder."""
-        from slm.template import Prompter
-
+        from slm_models.template import Prompter
         from slm_recipes import checkpoint, precision
         from slm_recipes.generation import tokenize_splits, train_generator
         from slm_recipes.starting import new_decoder, open_decoder

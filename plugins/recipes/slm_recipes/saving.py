@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slm.plugin import Interface, Model, Work
-from slm.template import write_interface
-
+from slm_models.template import write_interface
 from slm_recipes.precision import Precision
 from slm_recipes.settings import Settings
 from slm_recipes.training import Progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attrs import evolve
+
 from slm.plugin import Bid, Hardware, Job, Needs, Rank
 
 RUNTIME = 600_000_000

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
-from slm.plugin import Interface, Job, SlmError, Work
-from slm.template import derive_interface, load_tokenizer
 
+from slm.plugin import Interface, Job, SlmError, Work
+from slm_models.template import derive_interface, load_tokenizer
 from slm_recipes import scratch
 from slm_recipes.saving import copy_tokenizer
 

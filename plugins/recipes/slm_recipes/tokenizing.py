@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
+
 from slm.plugin import SlmError, Work
 
 if TYPE_CHECKING:
     import datasets
     from numpy.typing import NDArray
-    from slm.template import Example, Prompter
+
+    from slm_models.template import Example, Prompter
 
 
 @frozen(eq=False)

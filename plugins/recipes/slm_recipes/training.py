@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
-from slm.plugin import Work
 
+from slm.plugin import Work
 from slm_recipes import checkpoint, optimizer
 from slm_recipes.loss import Loss
 from slm_recipes.packing import epoch_steps, micro_batches

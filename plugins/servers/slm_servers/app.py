@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slm.plugin import Engine, SlmError
 from starlette.applications import Starlette as Application
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from slm.plugin import Engine, SlmError
 from slm_servers.chat import chat
 from slm_servers.classify import classify
 from slm_servers.completions import completions

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from slm.plugin import Engine, Request
-
 from slm_servers.body import Fields
 from slm_servers.errors import ApiError
 from slm_servers.sampling import IGNORED, NEUTRAL, USED, gathered, sampling, usage

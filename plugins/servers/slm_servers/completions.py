@@ -9,9 +9,9 @@ from contextlib import aclosing
 from typing import Any
 
 from attrs import evolve
-from slm.plugin import Chunk, Engine, Request
-from slm.template import Prompter
 
+from slm.plugin import Chunk, Engine, Request
+from slm_models.template import Prompter
 from slm_servers.body import Fields
 from slm_servers.errors import ApiError
 from slm_servers.sampling import IGNORED, NEUTRAL, USED, gathered, sampling, usage

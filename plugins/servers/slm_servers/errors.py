@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field
-from slm.plugin import SlmError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from slm.plugin import SlmError
 
 KINDS = {
     401: "authentication_error",

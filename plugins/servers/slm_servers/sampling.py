@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
-from slm.plugin import Chunk, Interface, Request
 
+from slm.plugin import Chunk, Interface, Request
 from slm_servers.body import Fields
 from slm_servers.errors import ApiError
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
-from slm.plugin import Engine
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from slm.plugin import Engine
 from slm_servers.body import Fields, read
 from slm_servers.errors import ApiError, told
 from slm_servers.events import Stream

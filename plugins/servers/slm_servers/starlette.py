@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, gt, le
+
 from slm.plugin import Bid, Engine, Hardware, Job, Rank, Server, hookimpl
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import field, frozen
 
-from slm.base import context
-from slm.chat_template import render
 from slm.errors import SlmError
 from slm.values import Interface
+from slm_facts.base import context
+from slm_models.chat_template import render
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

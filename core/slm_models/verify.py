@@ -10,7 +10,7 @@ from attrs import asdict, evolve, frozen
 
 from slm.errors import SlmError
 from slm.plugin import Engine, Request
-from slm.template import Example
+from slm_models.template import Example
 
 SENTENCES = (
     "The bakery on the corner opens at seven and sells fresh bread until noon.",

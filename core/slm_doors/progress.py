@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from attrs import define, field
 
-from slm.units import duration, figure, gigabytes
 from slm.values import Event, Metric, Metrics
+from slm_facts.units import duration, figure, gigabytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

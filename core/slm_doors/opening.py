@@ -9,14 +9,15 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from slm.call import Caller, told_of
 from slm.choose import Choice, Chooser, engine_for
 from slm.errors import SlmError
-from slm.hardware import profile
 from slm.pipeline import Pipeline
 from slm.plugin import Base, Engine, Job, Model
 from slm.registry import Registry
 from slm.run import run_folder, runs_folder
-from slm.template import read_interface
+from slm_facts.hardware import profile
+from slm_models.template import read_interface
 
 
 @frozen
@@ -85,13 +86,11 @@ def read_model(folder: Path) -> Model:
 
 def open_engine(found: Found, engine: str | None = None, registry: Registry | None = None) -> tuple[Engine, Choice]:
     """Open the model with the engine named, or the best for its format here."""
-    from slm.worker import Caller
-
     hardware = profile(found.model.path)
     job = Job(found.name, found.model.interface.task, Base(str(found.model.path), path=found.model.path))
     choice = engine_for(Chooser(registry or Registry(), job, hardware), found.model.format, engine)
     caller = Caller()
-    opened: Engine = caller.call(told(choice), model=found.model, hardware=hardware)
+    opened: Engine = caller.call(told_of(choice), model=found.model, hardware=hardware)
     return opened, choice
 
 
@@ -104,21 +103,13 @@ def application(
 ) -> Any:
     """The ASGI application that serves the engines, by the server plugin named or chosen."""
     from slm.pipeline import ServeKeys, Stage
-    from slm.worker import Caller
 
     job = Job(next(iter(engines)), next(iter(engines.values())).prompter.interface.task, Base("scratch"))
     chooser = Chooser(registry or Registry(), job, profile())
     choice = chooser.stage(Stage("serve", "serve", ServeKeys(use=use), options))
     if choice is None or chooser.found:
         raise SlmError("; ".join(f"{m.path}: {m.say}" for m in chooser.found))
-    return Caller().call(told(choice), engines=engines, key=key)
-
-
-def told(choice: Choice) -> dict[str, Any]:
-    """What a caller is told of a choice."""
-    from slm.run import told_of
-
-    return told_of(choice)
+    return Caller().call(told_of(choice), engines=engines, key=key)
 
 
 def serve_keys(what: Path | None, runs: Path | None) -> tuple[Any, dict[str, Any]]:

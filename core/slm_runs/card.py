@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slm.units import duration, figure, gigabytes
+from slm_facts.units import duration, figure, gigabytes
 
 
 def model_card(run: Mapping[str, Any]) -> str:

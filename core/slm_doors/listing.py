@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import NoneType, UnionType
@@ -13,9 +13,11 @@ import attrs
 
 from slm.errors import SlmError
 from slm.pipeline import KEYS, SINGLE, Head
+from slm.plan import Plan
 from slm.plugin import HOOKS
 from slm.registry import Registry
-from slm.units import duration
+from slm_facts.units import duration, gigabytes
+from slm_runs.store import Store
 
 PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
@@ -33,6 +35,35 @@ def plugin_lines(registry: Registry, hook: str | None = None) -> Iterator[str]:
             if hook and not offer.fault:
                 for option in offer.options:
                     yield f"      {option.alias} = {shown(option.default)}  {option.metadata.get('help', '')}"
+
+
+def describe(plan: Plan, kept: Sequence[str] = ()) -> str:
+    """The plan in words: per stage the plugin, its reason, its needs, and why not the others."""
+    lines = []
+    for step in plan.steps:
+        if step.choice is None:
+            lines.append(f"{step.path}: compares the artifact with the model, and its metric before and after")
+            continue
+        needs = step.choice.bid.needs
+        amounts = [f"peak memory about {gigabytes(needs.memory)}"] if needs.memory else []
+        amounts += [f"about {duration(needs.seconds)}"] if needs.seconds else []
+        amounts += [f"disk about {gigabytes(needs.disk)}"] if needs.disk else []
+        done = " [kept from an earlier run]" if step.path in kept else ""
+        lines.append(f"{step.path}: {step.plugin}: {step.choice.why}{done}")
+        if step.choice.bid.why != step.choice.why:
+            lines.append(f"    {step.choice.bid.why}")
+        lines += [f"    {', '.join(amounts)}"] if amounts else []
+        lines += [f"    not {name}: {why}" for name, why in step.choice.others]
+    return "\n".join(lines)
+
+
+def kept_steps(plan: Plan, store: Store) -> list[str]:
+    """The steps whose results are kept: from the first on, until one is missing that others need."""
+    results: dict[str, Any] = {}
+    for step in plan.steps:
+        if all(path in results for path in step.inputs) and (found := store.find(plan.key(step, results, store))):
+            results[step.path] = found
+    return list(results)
 
 
 def shown(default: Any) -> str:

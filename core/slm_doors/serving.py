@@ -6,8 +6,8 @@ import socket
 from pathlib import Path
 
 from slm.errors import SlmError
-from slm.opening import application, find, merged, open_engine, serve_keys
 from slm.pipeline import expand
+from slm_doors.opening import application, find, merged, open_engine, serve_keys
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 

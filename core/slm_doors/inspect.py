@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from slm.dataset import read_splits
 from slm.errors import SlmError
 from slm.run import Run
-from slm.template import Example, Prompter, derive_interface
+from slm_data.dataset import read_splits
+from slm_models.template import Example, Prompter, derive_interface
 
 
 def prompter_of(run: Run, trained: Path | None) -> Prompter:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slm.errors import SlmError
-from slm.parameters import count, estimate, integer, names
 from slm.values import Base
+from slm_facts.parameters import count, estimate, integer, names
 
 ENCODERS = names(
     "albert bert big_bird camembert convbert data2vec-text deberta deberta-v2 distilbert electra ernie esm eurobert "

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from slm.units import gigabytes
 from slm.values import Gpu, Hardware
+from slm_facts.units import gigabytes
 
 ROOT = Path("/")
 

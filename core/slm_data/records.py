@@ -13,11 +13,11 @@ from typing import IO, Any
 import attrs
 from attrs import field, frozen
 
-from slm.columns import Column, choose_columns, has_text, join_texts, missing_field, read_field
-from slm.dataset import write_tables
 from slm.errors import SlmError
 from slm.plugin import Batch, Reject
-from slm.turns import conversation, preference, to_turns, turn_type
+from slm_data.columns import Column, choose_columns, has_text, join_texts, missing_field, read_field
+from slm_data.dataset import write_tables
+from slm_data.turns import conversation, preference, to_turns, turn_type
 
 ROWS = 10_000
 

@@ -61,8 +61,8 @@ def run(pipeline: File, set_: Sets = [], runs: Runs = None, no_plugin: Without =
 
 def finish(pipeline: Pipeline, runs: Path | None, without: list[str]) -> Run:
     """Run a pipeline with progress on the terminal, and say what it gave and what to do next."""
-    from slm.progress import Progress, metrics_table
     from slm.run import run
+    from slm_doors.progress import Progress, metrics_table
 
     with Progress() as progress:
         done = run(pipeline, runs, registry(without), progress.show)
@@ -87,9 +87,10 @@ def shortest(path: Path) -> Path:
 def plan(pipeline: File, set_: Sets = [], runs: Runs = None, no_plugin: Without = []) -> None:  # noqa: B006
     """Say what would run, why, with how much memory and time, and what else was possible. Spends nothing."""
     from slm.pipeline import Pipeline
-    from slm.plan import describe, kept_steps, make_plan
+    from slm.plan import make_plan
     from slm.run import runs_folder
-    from slm.store import Store
+    from slm_doors.listing import describe, kept_steps
+    from slm_runs.store import Store
 
     read = Pipeline.from_toml(pipeline, set_)
     made = make_plan(read, registry(no_plugin))
@@ -110,8 +111,8 @@ def build(
     no_plugin: Without = [],  # noqa: B006
 ) -> None:
     """Build a model in one command; writes the pipeline file that it ran."""
-    from slm.builder import table_of, write_pipeline
     from slm.pipeline import Pipeline, override
+    from slm_doors.builder import table_of, write_pipeline
 
     columns = dict(each.split("=", 1) for each in column if "=" in each)
     if len(columns) != len(column):
@@ -136,7 +137,7 @@ def serve(
     runs: Runs = None,
 ) -> None:
     """Serve a model: OpenAI's API, a chat page, and /classify for classifiers."""
-    from slm.serving import serve
+    from slm_doors.serving import serve
 
     serve(what, model=model, engine=engine, host=host, port=port, key=key, runs=runs)
 
@@ -151,8 +152,8 @@ def chat(
     runs: Runs = None,
 ) -> None:
     """Talk to a model in the terminal; an empty line or Ctrl-D ends, /new forgets what was said."""
-    from slm.opening import find, open_engine
-    from slm.talk import talk
+    from slm_doors.opening import find, open_engine
+    from slm_doors.talk import talk
 
     opened, choice = open_engine(find(what, runs, model), engine)
     talk(opened, choice.name, once, max_tokens)
@@ -167,9 +168,9 @@ def inspect(
     no_plugin: Without = [],  # noqa: B006
 ) -> None:
     """Show exactly which tokens are trained: the first records, as the trainer will see them."""
-    from slm.inspect import inspect
     from slm.pipeline import Pipeline
     from slm.run import run, run_folder, runs_folder
+    from slm_doors.inspect import inspect
 
     read = Pipeline.from_toml(pipeline, set_)
     done = run(read, runs, registry(no_plugin), only=("load", "preprocess"))
@@ -188,7 +189,7 @@ def inspect(
 @app.command()
 def runs(folder: Annotated[Path, typer.Argument(help="A folder of runs.")] = Path("runs")) -> None:
     """List the runs of a folder, the newest first."""
-    from slm.listing import run_lines
+    from slm_doors.listing import run_lines
 
     for line in run_lines(folder):
         print(line)
@@ -197,7 +198,7 @@ def runs(folder: Annotated[Path, typer.Argument(help="A folder of runs.")] = Pat
 @app.command()
 def plugins(hook: Annotated[str | None, typer.Argument(help="Only this hook's plugins.")] = None) -> None:
     """List the installed plugins, the broken ones marked."""
-    from slm.listing import plugin_lines
+    from slm_doors.listing import plugin_lines
 
     for line in plugin_lines(registry([]), hook):
         print(line)
@@ -206,7 +207,7 @@ def plugins(hook: Annotated[str | None, typer.Argument(help="Only this hook's pl
 @app.command()
 def hardware() -> None:
     """Say what this machine offers."""
-    from slm.hardware import describe, profile
+    from slm_facts.hardware import describe, profile
 
     print(describe(profile()))
 
@@ -216,7 +217,7 @@ def schema() -> None:
     """Print a JSON Schema of pipeline files, made from the installed plugins, for editors."""
     import json
 
-    from slm.listing import json_schema
+    from slm_doors.listing import json_schema
 
     print(json.dumps(json_schema(registry([])), indent=2))
 

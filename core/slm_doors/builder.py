@@ -85,8 +85,8 @@ class SLMBuilder:
 
     def ask(self, text: str, max_tokens: int = 256) -> str:
         """The model's answer to one question."""
-        from slm.opening import find, open_engine
-        from slm.talk import answer
+        from slm_doors.opening import find, open_engine
+        from slm_doors.talk import answer
 
         engine, _ = open_engine(find(self.result.folder))
         try:
@@ -96,6 +96,6 @@ class SLMBuilder:
 
     def serve(self, **how: Any) -> None:
         """Serve until interrupted; `how` may hold model, engine, host, port and key."""
-        from slm.serving import serve
+        from slm_doors.serving import serve
 
         serve(self.result.folder, **how)
