@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slm import hardware
 from slm.plugin import Gpu, Hardware
+from slm_facts import hardware
 
 CGROUP2 = "0::/user.slice/job.scope\n"
 CGROUP1 = "7:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n0::/\n"

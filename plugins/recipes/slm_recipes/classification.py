@@ -44,7 +44,7 @@ class Classification:
         vocabulary = self.vocabulary or base.vocabulary or scratch.vocabulary_for(sizing.tokens_of(job) * 4, 100)
         parameters = base.parameters or 12 * layers * hidden**2 + vocabulary * hidden
         seen = sizing.tokens_of(job) * (self.epochs or (20 if new else 5))
-        needs = sizing.full(parameters, parameters, seen, layers, hidden, hardware, most=2048)
+        needs = sizing.full(parameters, parameters, seen, layers, hidden, hardware)
         kind = "a new encoder and its tokenizer" if new else f"{base.name} with a head for the labels"
         return sizing.fitting(Bid(Rank.BEST, f"trains {kind}, {parameters / 1e6:.1f}M weights", needs), hardware)
 

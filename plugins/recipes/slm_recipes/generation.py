@@ -10,7 +10,8 @@ from slm_models.template import Prompter
 from slm_recipes.loss import Loss, choose_loss, packed_loss, padded_loss
 from slm_recipes.precision import Precision
 from slm_recipes.saving import generation, save_model, write_losses, write_record
-from slm_recipes.settings import Defaults, Options, micro_limit, settle, shape
+from slm_recipes.settings import Defaults, Options, settle, shape
+from slm_recipes.sizing import at_once
 from slm_recipes.tokenizing import Tokens, tokenize
 from slm_recipes.training import Split, Trainer, train
 
@@ -58,7 +59,10 @@ def train_and_save(
     hardware, (loss, padded, why), (first, held_out) = work.hardware, chosen, splits
     assert first is not None
     memory = hardware.gpu_memory if precision.device == "cuda" else hardware.memory
-    limit = micro_limit(memory, *shape(model.config), sum(weight.numel() for weight in model.parameters()))
+    trained, frozen = (
+        sum(weight.numel() for weight in model.parameters() if weight.requires_grad is kind) for kind in (True, False)
+    )
+    limit = at_once(memory, trained, frozen, *shape(model.config), 4 if precision.compute == "float32" else 2)
     settings = settle(options, defaults, first.tokens, limit=limit, seed=work.seed)
     run = Trainer(model, loss, padded, first, held_out, settings, precision, work)
     progress, products = train(run)

@@ -125,15 +125,6 @@ def settle(options: Options, defaults: Defaults, tokens: Tokens, *, limit: int, 
 COPIED: tuple[str, ...] = ("schedule", "warmup", "weight_decay", "clip", "checkpoint_every", "keep", "patience")
 
 
-def micro_limit(memory: int, layers: int, hidden: int, parameters: int) -> int:
-    """Tokens that fit at once in half of `memory` bytes beside weights, gradients and moments (16 bytes a weight).
-
-    A token keeps about 34 numbers of 4 bytes for each hidden unit and layer; beyond 8192 tokens nothing gets faster.
-    """
-    free = memory // 2 - 16 * parameters
-    return max(256, min(8192, free // max(1, 34 * 4 * layers * hidden)))
-
-
 def shape(config: Any) -> tuple[int, int]:
     """Layers and width of a transformers configuration."""
     text = config.get_text_config()

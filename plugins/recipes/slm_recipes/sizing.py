@@ -35,20 +35,25 @@ def passes(tokens: int, epochs: float | None, steps: int, budget: int, limits: t
     return epochs or min(limits[1], max(limits[0], steps * budget / tokens))
 
 
-def full(
-    parameters: int, trained: int, tokens: float, layers: int, hidden: int, hardware: Hardware, most: int = 4096
-) -> Needs:
-    """Needs of a run over so many tokens, at most `most` of them at once.
+def at_once(memory: int, trained: int, frozen: int, layers: int, hidden: int, size: int) -> int:
+    """Tokens of a micro-batch: as many as fit in three quarters of `memory` bytes beside the weights, 256 to 4096.
 
-    Every weight costs 6 operations a token where it is trained and 4 where it is frozen. A trained one takes 16 bytes
-    (value, gradient, two moments), a frozen one 2 or 4. A token at once keeps 34 numbers for each layer and unit of
-    width; large models take fewer at once.
+    A trained weight takes 16 bytes (value, gradient, two moments), a frozen one `size`. A token keeps about 34 numbers
+    of `size` bytes for each layer and unit of width. Beyond 4096 tokens nothing gets faster.
     """
+    free = memory * 3 // 4 - RUNTIME - 16 * trained - size * frozen
+    return max(256, min(4096, free // max(1, 34 * size * layers * hidden)))
+
+
+def full(parameters: int, trained: int, tokens: float, layers: int, hidden: int, hardware: Hardware) -> Needs:
+    """Needs of a run over so many tokens, in micro-batches of `at_once`; 6 operations a token for each trained weight,
+    4 for each frozen one."""
     half = bool({"avx512_bf16", "amx_bf16"} & set(hardware.flags)) or hardware.gpu_memory > 0
     size = 2 if half and parameters >= 20_000_000 else 4
-    at_once = min(most, 1024) if parameters >= 1_000_000_000 else most
-    activations = 34 * size * max(1, layers) * max(1, hidden) * at_once
-    memory = RUNTIME + 16 * trained + size * (parameters - trained) + activations
+    layers, hidden, frozen = max(1, layers), max(1, hidden), parameters - trained
+    most = at_once(available(hardware) or 1 << 40, trained, frozen, layers, hidden, size)
+    activations = 34 * size * layers * hidden * min(most, max(256, int(tokens)))
+    memory = RUNTIME + 16 * trained + size * frozen + activations
     seconds = (4 * parameters + 2 * trained) * tokens / speed(hardware) + 8
     return Needs(memory=memory, seconds=round(seconds, 1), disk=36 * trained + int(6 * tokens))
 
@@ -84,7 +89,7 @@ def fitting(bid: Bid, hardware: Hardware) -> Bid:
     have = available(hardware)
     if not have or bid.needs.memory <= have:
         return bid
-    need = f"needs about {bid.needs.memory / 2**30:.1f} GB of memory, this machine has {have / 2**30:.1f}"
+    need = f"needs about {bid.needs.memory / 1e9:.1f} GB of memory, this machine has {have / 1e9:.1f}"
     return evolve(bid, rank=Rank.NO, why=f"{need}; a smaller base or a larger machine would do")
 
 
