@@ -42,9 +42,9 @@ def api() -> str:
         lines.append(f"Engine.{name}{inspect.signature(getattr(Engine, name))}")
     for name, cls in sorted(vars(values).items()):
         if inspect.isclass(cls) and attrs.has(cls) and cls.__module__ == values.__name__:
-            fields = ", ".join(
-                f"{a.name}: {a.type}{'' if a.default is attrs.NOTHING else ' = ...'}" for a in attrs.fields(cls)
-            )
+            types = {k: v for each in reversed(cls.__mro__) for k, v in getattr(each, "__annotations__", {}).items()}
+            ends = {a.name: "" if a.default is attrs.NOTHING else " = ..." for a in attrs.fields(cls)}
+            fields = ", ".join(f"{name}: {types[name]}{end}" for name, end in ends.items())
             lines.append(f"{name}({fields})")
     return "\n".join(lines) + "\n"
 

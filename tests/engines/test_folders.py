@@ -34,9 +34,8 @@ else:
 """
 
 
+@pytest.mark.parametrize("written", ["onnx"], indirect=True)
 def test_the_onnx_engine_needs_neither_torch_nor_transformers(written):
-    if written.format != "onnx":
-        pytest.skip("for the ONNX artifact only")
     done = subprocess.run([sys.executable, "-c", ALONE, str(written.path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout.splitlines()[0])) == 6

@@ -79,7 +79,7 @@ def test_a_machine_too_small_is_told_what_is_missing() -> None:
     bid = Full().bid(Job("x", "qa", BASES["7B"], rows=10, size=1000), SMALL)
     assert bid.rank == Rank.NO
     assert bid.why.startswith("needs about 1")
-    assert "this machine has 24.0" in bid.why
+    assert "this machine has 25.8" in bid.why
 
 
 def test_more_epochs_are_predicted_to_take_longer() -> None:
