@@ -106,7 +106,7 @@ def length(rng: random.Random, plural: str = "") -> tuple[str, Any]:
 
 def clock(rng: random.Random) -> tuple[str, Any]:
     """A time of day, with its half of the day if that was said."""
-    hour, minute = rng.randint(1, 12), rng.choice([0, 0, 0, 10, 15, 15, 20, 30, 30, 40, 45, 45, 50])
+    hour, minute = rng.randint(1, 12), rng.choice([0, 0, 0, 15, 15, 20, 30, 30, 40, 45, 45, 50])
     half, meant = rng.choice(
         [("", ""), (" am", " am"), (" in the morning", " am"), (" pm", " pm"), (" in the evening", " pm")]
     )
