@@ -87,7 +87,7 @@ def read_model(folder: Path) -> Model:
 
 def open_engine(found: Found, engine: str | None = None, registry: Registry | None = None) -> tuple[Engine, Choice]:
     """Open the model with the engine named, or the best for its format here."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded; see supervise.start
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # read when torch is loaded; see supervise.start
     hardware = profile(found.model.path)
     job = Job(found.name, found.model.interface.task, Base(str(found.model.path), path=found.model.path))
     choice = engine_for(Chooser(registry or Registry(), job, hardware), found.model.format, engine)
