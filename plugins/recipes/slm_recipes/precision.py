@@ -9,9 +9,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from slm.plugin import Hardware
-
-SMALL = 20_000_000
-"""Below this many weights float32 is taken: casting costs what bfloat16 gains, and nothing is rounded."""
+from slm_recipes.sizing import SMALL
 
 
 @frozen

@@ -9,8 +9,11 @@ from slm.plugin import Bid, Hardware, Job, Needs, Rank
 RUNTIME = 600_000_000
 """Bytes that Python with torch and transformers takes before any model."""
 
-FLOPS = {"plain": 40e9, "avx512": 100e9, "bfloat16": 200e9}
-"""Useful float operations a second of one core: by instruction set, about half of what a matrix product alone has."""
+FLOPS = {"plain": 30e9, "avx512": 70e9, "bfloat16": 130e9}
+"""Useful float operations a second of one core, measured in training: far below what a matrix product alone has."""
+
+SMALL = 20_000_000
+"""Below this many weights a model is trained in float32 (see precision)."""
 
 GPU_FLOPS = {(9, 0): 200e12, (8, 0): 80e12, (7, 0): 15e12}
 """The same of a GPU, by the compute capability it has at least."""
@@ -21,13 +24,14 @@ def tokens_of(job: Job) -> int:
     return max(1000, (job.size if job.size is not None else 500_000) // 4)
 
 
-def speed(hardware: Hardware) -> float:
-    """Float operations a second to count on."""
+def speed(hardware: Hardware, parameters: int) -> float:
+    """Float operations a second to count on with a model of this size."""
     if hardware.gpus:
         best = max(gpu.capability for gpu in hardware.gpus)
         return next((flops for least, flops in GPU_FLOPS.items() if best >= least), 5e12)
-    kind = "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(hardware.flags) else "plain"
-    return max(1, hardware.cores) * FLOPS["avx512" if kind == "plain" and "avx512f" in hardware.flags else kind]
+    flags = set(hardware.flags)
+    half = parameters >= SMALL and {"avx512_bf16", "amx_bf16"} & flags
+    return max(1, hardware.cores) * FLOPS["bfloat16" if half else "avx512" if "avx512f" in flags else "plain"]
 
 
 def passes(tokens: int, epochs: float | None, steps: int, budget: int, limits: tuple[float, float]) -> float:
@@ -49,12 +53,12 @@ def full(parameters: int, trained: int, tokens: float, layers: int, hidden: int,
     """Needs of a run over so many tokens, in micro-batches of `at_once`; 6 operations a token for each trained weight,
     4 for each frozen one."""
     half = bool({"avx512_bf16", "amx_bf16"} & set(hardware.flags)) or hardware.gpu_memory > 0
-    size = 2 if half and parameters >= 20_000_000 else 4
+    size = 2 if half and parameters >= SMALL else 4
     layers, hidden, frozen = max(1, layers), max(1, hidden), parameters - trained
     most = at_once(available(hardware) or 1 << 40, trained, frozen, layers, hidden, size)
     activations = 34 * size * layers * hidden * min(most, max(256, int(tokens)))
     memory = RUNTIME + 16 * trained + size * frozen + activations
-    seconds = (4 * parameters + 2 * trained) * tokens / speed(hardware) + 8
+    seconds = (4 * parameters + 2 * trained) * tokens / speed(hardware, parameters) + 8
     return Needs(memory=memory, seconds=round(seconds, 1), disk=36 * trained + int(6 * tokens))
 
 
