@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from slm.plugin import Bid, Hardware, Job, Model, Rank, SlmError, Work, hookimpl
-from slm_recipes import options, scratch, sizing
+from slm_recipes import scratch, sizing
+from slm_recipes.options import Making
 
 if TYPE_CHECKING:
     import datasets
 
 
 @frozen
-class Classification:
+class Classification(Making):
     """Train a model that gives a text one of the labels that the data has."""
-
-    vocabulary: int | None = options.vocabulary()
-    layers: int | None = options.layers()
-    hidden: int | None = options.hidden()
-    heads: int | None = options.heads()
-    epochs: float | None = options.epochs()
-    learning_rate: float | None = options.learning_rate()
-    batch_tokens: int | None = options.batch_tokens()
-    max_length: int | None = options.max_length()
-    schedule: Literal["cosine", "linear", "constant"] = options.schedule()
-    warmup: float = options.warmup()
-    weight_decay: float = options.weight_decay(0.01)
-    clip: float = options.clip()
-    precision: Literal["auto", "float32", "bfloat16"] = options.precision()
-    evaluate_every: int | None = options.evaluate_every()
-    checkpoint_every: int | None = options.checkpoint_every()
-    keep: Literal["best", "last"] = options.keep()
-    patience: int = options.patience()
 
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         """Best for its task, and for no other."""

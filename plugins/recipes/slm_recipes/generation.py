@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from slm.plugin import Interface, Job, Model, SlmError, Work
 from slm_models.template import Prompter
 from slm_recipes.loss import Loss, choose_loss, packed_loss, padded_loss
+from slm_recipes.options import Training
 from slm_recipes.precision import Precision
 from slm_recipes.saving import generation, save_model, write_losses, write_record
-from slm_recipes.settings import Defaults, Options, settle, shape
+from slm_recipes.settings import Defaults, settle, shape
 from slm_recipes.sizing import at_once
 from slm_recipes.tokenizing import Tokens, tokenize
 from slm_recipes.training import Split, Trainer, train
@@ -19,20 +20,11 @@ if TYPE_CHECKING:
     import datasets
 
 
-class Tuning(Options, Protocol):
-    """The options of recipes that start from a base."""
-
-    @property
-    def max_length(self) -> int | None: ...
-    @property
-    def precision(self) -> str: ...
-
-
 def train_generator(
     model: Any,
     interface: Interface,
     splits: tuple[Tokens, Tokens | None],
-    options: Options,
+    options: Training,
     defaults: Defaults,
     precision: Precision,
     work: Work,
@@ -50,7 +42,7 @@ def train_and_save(
     interface: Interface,
     chosen: tuple[Loss, bool, str],
     splits: list[Split | None],
-    options: Options,
+    options: Training,
     defaults: Defaults,
     precision: Precision,
     work: Work,
@@ -72,7 +64,7 @@ def train_and_save(
 
 
 def tune_decoder(
-    options: Tuning,
+    options: Training,
     job: Job,
     records: tuple[datasets.Dataset, datasets.Dataset | None],
     work: Work,

@@ -8,8 +8,9 @@ from slm.plugin import Interface, Model, Work
 from slm_models.template import Prompter
 from slm_recipes.generation import train_and_save
 from slm_recipes.loss import choose_loss, packed_label_loss, padded_label_loss
+from slm_recipes.options import Training
 from slm_recipes.precision import Precision
-from slm_recipes.settings import Defaults, Options
+from slm_recipes.settings import Defaults
 from slm_recipes.tokenizing import label
 from slm_recipes.training import Split
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def train_classifier(
     made: tuple[Any, Interface, Tokenizer],
     records: tuple[datasets.Dataset, datasets.Dataset | None],
-    options: Options,
+    options: Training,
     defaults: Defaults,
     precision: Precision,
     work: Work,

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from slm.plugin import Bid, Hardware, Job, Model, Rank, Work, hookimpl
-from slm_recipes import options, sizing
+from slm_recipes import sizing
+from slm_recipes.options import Adapting
 
 if TYPE_CHECKING:
     import datasets
 
 
 @frozen
-class Lora:
+class Lora(Adapting):
     """Train small adapters on a frozen base: the least memory, and a result of a few megabytes."""
-
-    rank: int = options.rank()
-    alpha: float | None = options.alpha()
-    dropout: float = options.dropout()
-    targets: tuple[str, ...] = options.targets()
-    epochs: float | None = options.epochs()
-    learning_rate: float | None = options.learning_rate()
-    batch_tokens: int | None = options.batch_tokens()
-    max_length: int | None = options.max_length()
-    schedule: Literal["cosine", "linear", "constant"] = options.schedule()
-    warmup: float = options.warmup()
-    weight_decay: float = options.weight_decay(0.0)
-    clip: float = options.clip()
-    precision: Literal["auto", "float32", "bfloat16"] = options.precision()
-    evaluate_every: int | None = options.evaluate_every()
-    checkpoint_every: int | None = options.checkpoint_every()
-    keep: Literal["best", "last"] = options.keep()
-    patience: int = options.patience()
 
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         """Best for answers of a base too large to be trained whole."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import ge
 
 from slm.plugin import Bid, Hardware, Job, Model, Rank, SlmError, Work, hookimpl
-from slm_recipes import options, scratch, sizing
+from slm_recipes import scratch, sizing
+from slm_recipes.options import Making
 from slm_recipes.settings import Defaults
 
 if TYPE_CHECKING:
@@ -18,27 +20,13 @@ ON = Defaults(learning_rate=3e-4, steps=200, passes=(1, 5), tokens=(1024, 16384)
 
 
 @frozen
-class Pretrain:
+class Pretrain(Making):
     """Train a model and its tokenizer from the data alone, or go on training a base on plain text."""
 
-    vocabulary: int | None = options.vocabulary()
-    layers: int | None = options.layers()
-    hidden: int | None = options.hidden()
-    heads: int | None = options.heads()
-    loss_on: Literal["answers", "all"] = options.loss_on()
-    epochs: float | None = options.epochs()
-    learning_rate: float | None = options.learning_rate()
-    batch_tokens: int | None = options.batch_tokens()
-    max_length: int | None = options.max_length()
-    schedule: Literal["cosine", "linear", "constant"] = options.schedule()
-    warmup: float = options.warmup()
-    weight_decay: float = options.weight_decay(0.1)
-    clip: float = options.clip()
-    precision: Literal["auto", "float32", "bfloat16"] = options.precision()
-    evaluate_every: int | None = options.evaluate_every()
-    checkpoint_every: int | None = options.checkpoint_every()
-    keep: Literal["best", "last"] = options.keep()
-    patience: int = options.patience()
+    loss_on: Literal["answers", "all"] = field(
+        default="answers", metadata={"help": "Learn the answers only, or the questions too."}
+    )
+    weight_decay: float = field(default=0.1, validator=ge(0), metadata={"help": "Weight decay of AdamW, on matrices."})
 
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         """Best where there are no weights to start from, and for plain text."""

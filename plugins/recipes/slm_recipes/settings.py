@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import frozen
 
+from slm_recipes.options import Training
 from slm_recipes.packing import steps_per_epoch
 from slm_recipes.tokenizing import Tokens
-
-
-class Options(Protocol):
-    """The options that every recipe has."""
-
-    @property
-    def epochs(self) -> float | None: ...
-    @property
-    def learning_rate(self) -> float | None: ...
-    @property
-    def batch_tokens(self) -> int | None: ...
-    @property
-    def schedule(self) -> str: ...
-    @property
-    def warmup(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def clip(self) -> float: ...
-    @property
-    def evaluate_every(self) -> int | None: ...
-    @property
-    def checkpoint_every(self) -> int | None: ...
-    @property
-    def keep(self) -> str: ...
-    @property
-    def patience(self) -> int: ...
 
 
 @frozen
@@ -94,7 +68,7 @@ class Settings:
     reasons: tuple[str, ...]
 
 
-def settle(options: Options, defaults: Defaults, tokens: Tokens, *, limit: int, seed: int) -> Settings:
+def settle(options: Training, defaults: Defaults, tokens: Tokens, *, limit: int, seed: int) -> Settings:
     """Fill in what the options leave open; `limit` is how many tokens memory allows at once."""
     lengths, reasons = tokens.lengths, []
     budget = options.batch_tokens

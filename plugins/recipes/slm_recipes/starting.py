@@ -5,33 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from slm.plugin import Interface, Job, SlmError, Work
 from slm_models.template import derive_interface, load_tokenizer
 from slm_recipes import scratch
+from slm_recipes.options import Making
 from slm_recipes.saving import copy_tokenizer
 
 if TYPE_CHECKING:
     import datasets
     from tokenizers import Tokenizer
-
-
-class Shape(Protocol):
-    """The options of recipes that make a model."""
-
-    @property
-    def vocabulary(self) -> int | None: ...
-    @property
-    def layers(self) -> int | None: ...
-    @property
-    def hidden(self) -> int | None: ...
-    @property
-    def heads(self) -> int | None: ...
-    @property
-    def max_length(self) -> int | None: ...
 
 
 def folder_of(job: Job) -> Path:
@@ -56,7 +42,7 @@ def open_decoder(job: Job, work: Work, dtype: str = "float32") -> tuple[Any, Int
     return model, interface, load_tokenizer(base)
 
 
-def new_decoder(shape: Shape, job: Job, train: datasets.Dataset, work: Work) -> tuple[Any, Interface, Tokenizer]:
+def new_decoder(shape: Making, job: Job, train: datasets.Dataset, work: Work) -> tuple[Any, Interface, Tokenizer]:
     """A decoder with random weights: a small Llama, or the architecture of the base folder's `config.json`.
 
     The tokenizer is the base folder's, or trained from the data.
@@ -119,7 +105,7 @@ def open_classifier(job: Job, labels: Sequence[str], limit: int | None, work: Wo
 
 
 def new_classifier(
-    shape: Shape, job: Job, labels: Sequence[str], train: datasets.Dataset, work: Work
+    shape: Making, job: Job, labels: Sequence[str], train: datasets.Dataset, work: Work
 ) -> tuple[Any, Interface, Tokenizer]:
     """A classifier with random weights: a small BERT, or the architecture of the base folder's `config.json`."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
