@@ -95,6 +95,8 @@ def start(task: Path, errors: IO[bytes], cores: int) -> subprocess.Popen[bytes]:
     each other (20 times slower steps were measured); threads that sleep at once cost an idle machine 40% of its speed.
     """
     env = {"OMP_NUM_THREADS": str(cores), "GOMP_SPINCOUNT": "10000"}
+    # oneDNN keeps code for each shape of matrix it met, and packed batches have a thousand shapes: 1 GB without a bound
+    env |= {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16", "LRU_CACHE_CAPACITY": "16"}
     env |= {"TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_TELEMETRY": "1"}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "slm.worker", str(task)],
