@@ -85,8 +85,7 @@ def summary(step: Step, result: Result) -> str:
             sizes = ", ".join(f"{name} {rows:,}" for name, rows in value["splits"].items())
             return f"{sizes} ({', '.join(f'{name} {count:,}' for name, count in value['report'].items())})"
         case "check":
-            found = value["comparison"]
-            return f"mean difference {found['mean']:.2g} nats a token over {found['tokens']:,} tokens"
+            return str(value["comparison"]["reason"])
     return ""
 
 
