@@ -7,17 +7,19 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
 from slm.errors import SlmError
 from slm.pipeline import KEYS, SINGLE, Head
-from slm.plan import Plan
 from slm.plugin import HOOKS
 from slm.registry import Registry
 from slm_facts.units import duration, gigabytes
-from slm_runs.store import Store
+
+if TYPE_CHECKING:
+    from slm.plan import Plan
+    from slm_runs.store import Store
 
 PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
