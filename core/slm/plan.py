@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -17,7 +16,7 @@ from slm.plugin import Base, Hardware, Job, Rank, Source
 from slm.registry import Registry
 from slm_facts.base import resolve_base
 from slm_facts.hardware import profile
-from slm_runs.store import Store, digest
+from slm_runs.store import Store, digest, files_of
 
 CHECKED = 200
 """How many records an artifact's metric is compared on with its source model's."""
@@ -143,14 +142,6 @@ def source_of(pipeline: Pipeline, stage: Stage | None) -> Source:
     assert stage is not None
     assert isinstance(stage.keys, LoadKeys)
     return Source(expand(stage.keys.source), pipeline.folder)
-
-
-def files_of(path: Path) -> list[Path]:
-    """The files that a path, folder or glob pattern names."""
-    if path.is_file():
-        return [path]
-    found = path.rglob("*") if path.is_dir() else path.parent.glob(path.name) if path.parent.is_dir() else []
-    return [file for file in found if file.is_file()]
 
 
 def data_steps(pipeline: Pipeline, chooser: Chooser) -> list[Step]:

@@ -32,6 +32,14 @@ def file_digest(file: Path) -> str:
     return hashed.hexdigest()
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files that a path, folder or glob pattern names."""
+    if path.is_file():
+        return [path]
+    found = path.rglob("*") if path.is_dir() else path.parent.glob(path.name) if path.parent.is_dir() else []
+    return [file for file in found if file.is_file()]
+
+
 @frozen
 class Result:
     """A finished stage: where its files are, what it said of itself, and the digest of both."""
@@ -133,8 +141,7 @@ class Store:
         """What stands for the content of a file, a folder's files or a glob's; empty where there are none."""
         if path.is_file():
             return self.known(path)
-        files = path.rglob("*") if path.is_dir() else path.parent.glob(path.name) if path.parent.is_dir() else []
-        found = {str(f): self.known(f) for f in sorted(files) if f.is_file()}
+        found = {str(file): self.known(file) for file in sorted(files_of(path))}
         return digest(found) if found else ""
 
     def known(self, file: Path) -> str:
