@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import attrs
@@ -71,7 +73,7 @@ class Chooser:
         winners = [name for name, claim in claims.items() if len(claim) == top]
         assert isinstance(stage.keys, LoadKeys)
         if not top:
-            raise SlmError(f"no loader claims {stage.keys.source!r}; name one with use ({', '.join(claims)})")
+            raise SlmError(f"no loader claims {source.shown!r}; name one with use ({', '.join(claims)})")
         if len(winners) > 1:
             raise SlmError(f"{' and '.join(winners)} both claim {claims[winners[0]]!r}; name one with use")
         return self.named(stage.hook, winners[0], stage.options, stage.path, f"it claims {claims[winners[0]]!r}")
@@ -149,13 +151,14 @@ def longest_claim(offer: Offer, source: Source) -> str:
     if offer.fault:
         return ""
     address = source.address.lower()
-    folder = not source.scheme and source.path.is_dir()
+    folder = source.is_path and source.path.is_dir()
     fits = [
         claim
         for claim in getattr(offer.plugin, "claims", ())
         if (folder and claim == "/")
         or (claim.endswith("://") and address.startswith(claim))
-        or (claim.startswith(".") and not folder and address.endswith(claim))
+        or (claim.startswith(".") and source.is_path and not folder and address.endswith(claim))
+        or ("*" in claim and fnmatchcase(re.split("[?#]", address)[0], claim))
     ]
     return max(fits, key=len, default="")
 

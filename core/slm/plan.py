@@ -74,10 +74,11 @@ class Plan:
     def source_digest(self, step: Step, store: Store) -> str:
         """What stands for the present content of a load step's source."""
         source = source_of(self.pipeline, step.stage)
-        if source.scheme in ("", "file"):
+        if source.is_path:
             return store.content(source.path)
         state = getattr(step.choice.plugin, "state", None) if step.choice else None
-        return str(state(source) if state else None) + ("" if state and state(source) else digest(object()))
+        found = state(source) if state else None
+        return found if found is not None else digest(object())
 
     def engines(self, step: Step, results: Mapping[str, Any]) -> dict[str, Choice]:
         """The engine for each format that a step opens: the model's, its base's, an artifact's."""
@@ -127,11 +128,11 @@ def job_of(pipeline: Pipeline, base: Base, found: list[Mistake]) -> Job:
         except SlmError as error:
             found.append(Mistake(f"{stage.path}.from", str(error)))
             continue
-        if source.scheme not in ("", "file"):
+        if not source.is_path:
             unknown = True
         elif stage.keys.split == "train":
             size += sum(file.stat().st_size for file in files_of(source.path))
-        if source.scheme in ("", "file") and not files_of(source.path) and not source.path.is_dir():
+        if source.is_path and not files_of(source.path) and not source.path.is_dir():
             found.append(Mistake(f"{stage.path}.from", f"{stage.keys.source}: no such file or folder"))
     head = pipeline.head
     return Job(head.name, head.task, base, head.seed, tuple(sorted(splits)), size=None if unknown else size)

@@ -93,8 +93,8 @@ class Plugin(Protocol):
 
 
 class Loader(Plugin, Protocol):
-    """Reads rows from a source. `claims` are the addresses it is for: `.csv` (suffix), `sqlite://` (scheme),
-    `/` (a folder). The narrowest (longest) claim that fits an address wins."""
+    """Reads rows from a source. `claims` are the addresses it is for: `.csv` (a file's suffix), `sqlite://` (scheme),
+    `https://*.csv` (pattern), `/` (a folder). The narrowest (longest) claim that fits an address wins."""
 
     claims: ClassVar[tuple[str, ...]] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -14,6 +15,9 @@ from slm.errors import SlmError
 if TYPE_CHECKING:
     import datasets
     import pyarrow
+
+USERINFO = re.compile(r"(?<=://)([^/?#:@]*):[^/?#]*@")
+TOKENS = re.compile(r"(?i)(?<=[?&])([\w.-]*(?:key|token|secret|password|passwd|pwd|signature|auth)[\w.-]*)=[^&#]*")
 
 TASKS = ("qa", "instruction", "chat", "completion", "classification", "preference")
 
@@ -128,10 +132,21 @@ class Source:
         return head if found else ""
 
     @property
+    def is_path(self) -> bool:
+        """Whether the address names a file, a folder or a pattern here."""
+        return self.scheme in ("", "file")
+
+    @property
+    def shown(self) -> str:
+        """The address as messages and records may name it: without the passwords and tokens that stand in it."""
+        hidden = USERINFO.sub(r"\1:***@", self.address)
+        return TOKENS.sub(r"\1=***", hidden) if self.scheme else hidden
+
+    @property
     def path(self) -> Path:
         """The file, folder or glob pattern that the address names; SlmError for an address with a scheme."""
-        if self.scheme not in ("", "file"):
-            raise SlmError(f"{self.address}: not a path")
+        if not self.is_path:
+            raise SlmError(f"{self.shown}: not a path")
         return self.folder / Path(self.address.removeprefix("file://")).expanduser()
 
 

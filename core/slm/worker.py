@@ -31,7 +31,11 @@ from slm_runs.store import write_text
 from slm_runs.wire import pack, unpack
 
 EXTRAS = {
-    "datasets": "data", "pyarrow": "data", "ftfy": "data", "charset_normalizer": "data", "torch": "train",
+    "datasets": "data", "pyarrow": "data", "ftfy": "data", "charset_normalizer": "data", "xxhash": "data",
+    "yaml": "data", "zstandard": "data", "phonenumbers": "clean", "py3langid": "clean", "stdnum": "clean",
+    "rensa": "clean", "pypdf": "documents", "docx": "documents", "pptx": "documents", "python_calamine": "documents",
+    "httpx": "web", "trafilatura": "web", "sqlalchemy": "sql", "psycopg": "sql", "pymysql": "sql",
+    "pymongo": "mongodb", "torch": "train",
     "transformers": "train", "peft": "train", "safetensors": "train", "accelerate": "train", "sklearn": "evaluate",
     "rouge_score": "evaluate", "onnxruntime": "onnx", "numpy": "onnx", "onnx": "export", "onnxscript": "export",
     "onnx_ir": "export", "onnxruntime_genai": "export", "optimum": "export", "starlette": "serve", "uvicorn": "serve",
@@ -80,7 +84,7 @@ def load(task: Task) -> dict[str, Any]:
         split=keys["split"],
         folder=task.work.folder,
         max_bad_rows=keys["max_bad_rows"],
-        address=keys["source"],
+        address=source.shown,
         progress=task.work.progress,
     )
     return {"splits": {keys["split"]: loaded.rows}, **pack(loaded)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -36,7 +37,7 @@ def files_of(path: Path) -> list[Path]:
     """The files that a path, folder or glob pattern names."""
     if path.is_file():
         return [path]
-    found = path.rglob("*") if path.is_dir() else path.parent.glob(path.name) if path.parent.is_dir() else []
+    found = path.rglob("*") if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
     return [file for file in found if file.is_file()]
 
 
