@@ -52,7 +52,7 @@ class Csv:
 
     @hookimpl
     def load(self, source: Source, work: Work) -> Iterator[Batch]:
-        for file in find_files(source):
+        for file in find_files(source, work):
             yield from self._read(file, work)
 
     def _read(self, file: File, work: Work) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ from typing import IO, cast
 
 from attrs import frozen
 
-from slm.plugin import SlmError, Source
+from slm.plugin import SlmError, Source, Work
 
 CHUNK = 4 << 20
 """Bytes read at once: enough for speed, and little beside any machine's memory."""
@@ -41,8 +41,15 @@ class File:
     address: str
 
 
-def find_files(source: Source) -> list[File]:
-    """The file that the address names, or the files its glob pattern matches, in order of name."""
+def find_files(source: Source, work: Work, *, private: bool = False) -> list[File]:
+    """The file that the address names, or the files its glob pattern matches, in order of name.
+
+    What an http(s) address names is downloaded; from a private network only if `private`.
+    """
+    if source.scheme in ("http", "https"):
+        from .http import download
+
+        return [File(download(source, work, private=private), source.shown)]
     path, name = source.path, source.address.removeprefix("file://")
     if path.is_dir():
         raise SlmError(f"{source.address}: is a folder; name a file or a pattern such as {name.rstrip('/')}/*")

@@ -78,7 +78,7 @@ def _split(text: str) -> list[str]:
 def _found(source: Source, work: Work) -> tuple[list[File], list[Reject]]:
     """The source's text files; what is left out of a folder is counted in a warning, a link out of it rejected."""
     if not source.path.is_dir():
-        return find_files(source), []
+        return find_files(source, work), []
     root, name = source.path.resolve(), source.address.removeprefix("file://").rstrip("/")
     files, rejected, others = [], [], Counter[str]()
     for path in sorted(source.path.rglob("*")):
