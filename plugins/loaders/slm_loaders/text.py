@@ -1,8 +1,7 @@
-"""Plain text and markdown: a file, a folder of files, or a pattern."""
+"""Plain text and markdown: a file, a folder of nothing else, or a pattern."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
@@ -12,6 +11,7 @@ from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source
 
 from .decoding import mend, read_utf8
 from .files import File, find_files
+from .folders import find_inside
 from .passages import Passage, cut
 
 SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".asciidoc")
@@ -23,7 +23,7 @@ ROWS, SIZE = 10_000, 8 << 20
 class Text:
     """Reads text files, or a folder of them: one record a file, section, paragraph or line."""
 
-    claims: ClassVar[tuple[str, ...]] = (".txt", ".text", ".md", ".markdown", ".txt.gz", ".md.gz", "/")
+    claims: ClassVar[tuple[str, ...]] = (".txt", ".text", ".md", ".markdown", ".txt.gz", ".md.gz")
 
     per: Literal["auto", "file", "section", "paragraph", "line"] = field(
         default="auto",
@@ -38,8 +38,9 @@ class Text:
 
     @hookimpl
     def load(self, source: Source, work: Work) -> Iterator[Batch]:
-        files, rejected = _found(source, work)
-        many = len(files) > 1 or source.path.is_dir()
+        folder = source.is_path and source.path.is_dir()
+        files, rejected = find_inside(source, work, SUFFIXES, "text file") if folder else (find_files(source, work), [])
+        many = folder or len(files) > 1
         yield from _batches(self._passages(files, many, work, rejected), rejected)
 
     def _passages(
@@ -51,53 +52,30 @@ class Text:
                 markdown = file.path.suffix.lower() in MARKDOWN
                 per = "file" if many else "section" if markdown else "paragraph"
             empty = True
-            for passage in cut(self._lines(file, work), per, file.address):
+            for passage in cut(read_lines(file, self.encoding, work), per, file.address):
                 empty = False
                 yield file, passage
             if empty:
                 rejected.append(Reject(file.address, "empty file"))
 
-    def _lines(self, file: File, work: Work) -> Iterator[str]:
-        for piece in read_utf8(file, self.encoding, work.warn):
-            try:
-                text = mend(piece.decode("utf-8", "surrogateescape"))
-            except UnicodeDecodeError as error:
-                byte = error.object[error.start]
-                raise SlmError(
-                    f"{file.address}: byte 0x{byte:02x} is neither UTF-8 nor cp1252; state its encoding"
-                ) from None
-            yield from _split(text)
+
+def read_lines(file: File, encoding: str, work: Work) -> Iterator[str]:
+    """The lines of a text file in the stated encoding, or the one found; SlmError for bytes that fit none."""
+    for piece in read_utf8(file, encoding, work.warn):
+        try:
+            text = mend(piece.decode("utf-8", "surrogateescape"))
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise SlmError(
+                f"{file.address}: byte 0x{byte:02x} is neither UTF-8 nor cp1252; state its encoding"
+            ) from None
+        yield from _split(text)
 
 
 def _split(text: str) -> list[str]:
     """Lines without their ends; other separators of Unicode don't end a line."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines
-
-
-def _found(source: Source, work: Work) -> tuple[list[File], list[Reject]]:
-    """The source's text files; what is left out of a folder is counted in a warning, a link out of it rejected."""
-    if not source.path.is_dir():
-        return find_files(source, work), []
-    root, name = source.path.resolve(), source.address.removeprefix("file://").rstrip("/")
-    files, rejected, others = [], [], Counter[str]()
-    for path in sorted(source.path.rglob("*")):
-        inside = path.relative_to(source.path)
-        if any(part.startswith(".") for part in inside.parts) or path.is_dir():
-            continue
-        address = f"{name}/{inside.as_posix()}"
-        if path.suffix.lower() not in SUFFIXES:
-            others[path.suffix or "no suffix"] += 1
-        elif not path.resolve().is_relative_to(root):
-            rejected.append(Reject(address, "a link that leads out of the folder"))
-        else:
-            files.append(File(path, address))
-    if others:
-        kinds = ", ".join(f"{kind} ({count})" for kind, count in others.most_common(8))
-        work.warn(f"{source.address}: files of other kinds are left out: {kinds}")
-    if not files and not rejected:
-        raise SlmError(f"{source.address}: no text file in this folder ({', '.join(SUFFIXES)})")
-    return files, rejected
 
 
 def _batches(passages: Iterator[tuple[File, Passage]], rejected: list[Reject]) -> Iterator[Batch]:
