@@ -1,6 +1,8 @@
 """Rows become records: columns mapped with a reason, bad rows set aside with their place, too many of them refused."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from slm.plugin import Batch, Reject, SlmError
+from slm_data.ahead import AHEAD
 from slm_data.columns import choose_columns
 from slm_data.dataset import read_splits
 from slm_data.records import Loaded, write_records
@@ -238,17 +241,89 @@ def test_batches_of_other_columns_are_mapped_by_their_own(write: Write) -> None:
     assert loaded.mapping["prompt"].columns == ("question", "instruction")
 
 
-def test_rows_come_one_batch_at_a_time(tmp_path: Path) -> None:
-    """No batch is asked for before the last one is written: memory does not grow with the source."""
-    seen: list[int] = []
+def test_only_a_few_batches_are_read_ahead(tmp_path: Path) -> None:
+    """Memory does not grow with the source: what is read waits until what came before is written."""
+    written: list[int] = []
+    most = 0
 
     def batches() -> Iterator[Batch]:
-        for n in range(5):
-            assert seen == list(range(n))
+        nonlocal most
+        for n in range(50):
+            most = max(most, n - len(written))
             yield batch_of([{"text": f"{n}"}])
 
     def progress(done: float, total: float, unit: str) -> None:
-        seen.append(len(seen))
+        time.sleep(0.001)
+        written.append(len(written))
 
     write_records(batches(), task="completion", columns={}, split="a", folder=tmp_path, address="t", progress=progress)
-    assert seen == list(range(5))
+    assert len(written) == 50
+    assert most <= AHEAD + 2
+
+
+def test_an_error_of_the_source_is_raised_and_the_source_is_closed(tmp_path: Path) -> None:
+    closed: list[str] = []
+
+    def batches(fail: bool) -> Iterator[Batch]:
+        try:
+            for n in range(50):
+                if fail and n == 3:
+                    raise SlmError("t:3: gone")
+                yield batch_of([{"text": f"{n}"}])
+        finally:
+            closed.append(threading.current_thread().name)
+
+    with pytest.raises(SlmError, match="t:3: gone"):
+        write_records(batches(True), task="completion", columns={}, split="a", folder=tmp_path, address="t")
+    with pytest.raises(SlmError, match="no column"):
+        write_records(batches(False), task="qa", columns={}, split="a", folder=tmp_path, address="t")
+    assert closed == ["read-ahead"] * 2
+
+
+def test_columns_may_be_put_into_a_text_with_what_the_source_is_called(write: Write) -> None:
+    rows = pa.table({"Title": ["T", None, ""], "q": ["Q", "Q", None], "a": ["A", "A", "A"]})
+    batch = Batch(rows, "faqs/train_Play-Music_full.json.gz", [1, 2, 3])
+    form = {"prompt": "{title}: {q} ({file:train_(.+)_full}, {folder})", "response": "a"}
+    loaded, records = write([batch], "qa", form, max_bad_rows=1)
+    shown = [record["messages"][0]["content"] for record in records]
+    assert shown == ["T: Q (Play-Music, faqs)", ": Q (Play-Music, faqs)"]
+    assert loaded.rejected == 1
+    assert loaded.mapping["prompt"].columns == ("Title", "q", "file:train_(.+)_full", "folder")
+    _, labelled = write([batch], "classification", {"text": "a", "label": "{file}"})
+    assert {record["label"] for record in labelled} == {"train_Play-Music_full"}
+    with pytest.raises(SlmError, match=r"no column 'titel'; did you mean 'Title'\?"):
+        write([batch], "classification", {"text": "{titel}", "label": "{file}"})
+
+
+def test_a_pattern_that_finds_nothing_leaves_the_field_missing(write: Write) -> None:
+    batch = Batch(pa.table({"text": ["T", "U"]}), "a/other.json", [1, 2])
+    named = Batch(pa.table({"text": ["T", "U"]}), "a/train_x.json", [1, 2])
+    loaded, records = write([batch, named], "classification", {"label": "{file:train_(.+)}"}, max_bad_rows=2)
+    assert [record["source"] for record in records] == ["a/train_x.json:1", "a/train_x.json:2"]
+    assert loaded.rejected == 2
+
+
+def test_columns_to_keep_stand_beside_the_record(write: Write, tmp_path: Path) -> None:
+    rows = pa.table({"text": ["T", " ", "U"], "customer": [7, 8, None], "tags": [["a"], [], None]})
+    _, records = write([Batch(rows, "t", [1, 2, 3])], "completion", keep=("customer", "tags"), max_bad_rows=1)
+    assert [(record["customer"], record["tags"]) for record in records] == [("7", '["a"]'), (None, None)]
+    bare = write([Batch(rows, "t", [1, 2, 3])], "completion", max_bad_rows=1)[1]
+    assert [record["id"] for record in bare] == [record["id"] for record in records]
+    with pytest.raises(SlmError, match=r"keep: no column 'custom' \(found: text, customer, tags\)"):
+        write([Batch(rows, "t", [1, 2, 3])], "completion", keep=("custom",), max_bad_rows=1)
+    with pytest.raises(SlmError, match="keep: text: a completion record has a field of that name"):
+        write([Batch(rows, "t", [1, 2, 3])], "completion", keep=("text",))
+
+
+def test_an_id_is_of_what_the_record_says_alone(write: Write) -> None:
+    def id_of(row: dict[str, Any], task: str) -> str:
+        return str(write([row], task)[1][0]["id"])
+
+    pair = {"question": "Q", "answer": "A"}
+    turns = {"messages": [USER, ANSWER]}
+    assert id_of(pair, "qa") == id_of(turns, "chat") == id_of({**pair, "system": " "}, "qa")
+    others = [{"question": "QA", "answer": "A"}, {"question": "Q", "answer": "AA"}, {**pair, "system": "S"}]
+    assert len({id_of(row, "qa") for row in [pair, *others]}) == 4
+    assert id_of({"text": "ab", "label": "c"}, "classification") != id_of(
+        {"text": "a", "label": "bc"}, "classification"
+    )

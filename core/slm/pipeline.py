@@ -46,7 +46,12 @@ class LoadKeys(Keys):
     source: str = field(
         kw_only=True, metadata={"key": "from", "help": "Where the records are: a path, glob or address."}
     )
-    columns: dict[str, str] = field(factory=dict, metadata={"help": "Which column is which field of a record."})
+    columns: dict[str, str] = field(
+        factory=dict, metadata={"help": "Which column is which field: a name, 'a + b', or a text with {names}."}
+    )
+    keep: tuple[str, ...] = field(
+        default=(), metadata={"help": "Columns to keep beside the record, for steps that ask for them by name."}
+    )
     split: str = field(
         default="train", validator=matches_re(r"[a-z][a-z0-9_]*"), metadata={"help": "Which split the records are for."}
     )

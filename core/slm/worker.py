@@ -82,6 +82,7 @@ def load(task: Task) -> dict[str, Any]:
         task=task.job.task,
         columns=keys["columns"],
         split=keys["split"],
+        keep=keys["keep"],
         folder=task.work.folder,
         max_bad_rows=keys["max_bad_rows"],
         address=source.shown,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -40,17 +41,36 @@ USUAL: Mapping[str, tuple[str, ...]] = {
 OF_QUESTIONS = ("query", "question", "prompt", "input")
 """Names that mean text where there is a label, and half of a pair where there is none."""
 
-OPTIONAL = ("context", "system")
+FORM = re.compile(r"\{((?:[^{}]|\{[^{}]*\})+)\}")
+PLACE = re.compile(r"(file|folder)(?::(.+))?")
+
+
+def is_place(name: str) -> bool:
+    """Whether a name in braces is no column's, but the source's: `file` (its name without suffix), `folder` (the name
+    of the folder it is in), or the part of one that a pattern finds, as in `file:train_(.+)_full`."""
+    return PLACE.fullmatch(name) is not None
+
+
+def place_value(name: str, address: str) -> str | None:
+    """What `file`, `folder` or a pattern on one is for rows of this address; None where the pattern finds nothing."""
+    kind, pattern = PLACE.fullmatch(name).groups()  # type: ignore[union-attr]
+    parts = re.split(r"[?#]", address)[0].rstrip("/").replace("\\", "/").split("/")
+    text = parts[-1].partition(".")[0] or parts[-1] if kind == "file" else "".join(parts[-2:-1])
+    if pattern is None:
+        return text
+    found = re.search(pattern, text)
+    return None if found is None else found[1] if found.groups() else found[0]
 
 
 @frozen
 class Column:
     """The columns that fill a field, and why. A row takes its value from the first that has one; `joined` columns are
-    all taken, a blank line between them."""
+    all taken, a blank line between them; a `form` says where in a text each is put."""
 
     columns: tuple[str, ...]
     why: str
     joined: bool = False
+    form: str = ""
 
 
 def choose_columns(
@@ -95,6 +115,11 @@ def missing_field(task: str, chosen: Mapping[str, Column]) -> str:
 def _wanted(task: str, name: str, value: str | Sequence[str], found: Sequence[str], place: str) -> Column:
     if name not in FIELDS[task]:
         raise SlmError(f"{place}: columns.{name}: a {task} record has no such field; it has {', '.join(FIELDS[task])}")
+    if isinstance(value, str) and value not in found and FORM.search(value):
+        parts = [part[1] for part in FORM.finditer(value)]
+        named = {part: part if is_place(part) else _existing(part, name, found, place) for part in parts}
+        form = FORM.sub(lambda part: "{" + named[part[1]] + "}", value)
+        return Column(tuple(dict.fromkeys(named.values())), "named in columns", form=form)
     if isinstance(value, str):
         names = [value] if value in found else [part.strip() for part in value.split(" + ")]
     else:
@@ -153,10 +178,28 @@ def read_field(table: Any, column: Column | None) -> tuple[Any, dict[int, str]]:
         part, wrong = _texts(table.column(name), table.schema.field(name))
         parts.append(part)
         odd = {**wrong, **odd}
+    if column.form:
+        return formed(column.form, dict(zip(names, parts, strict=True)), len(table)), odd
     if column.joined:
         filled = [compute.if_else(has_text(part), part, None) for part in parts]
         return reduce(join_texts, filled), odd
     return (parts[0] if len(parts) == 1 else compute.coalesce(*parts)), odd
+
+
+def formed(form: str, parts: Mapping[str, Any], rows: int) -> Any:
+    """The form with each part in its place, an absent one as nothing; null where all that is from columns is blank."""
+    import pyarrow
+    from pyarrow import compute
+
+    pieces, at = [], 0
+    for found in FORM.finditer(form):
+        texts = parts.get(found[1])
+        pieces += [form[at : found.start()], compute.fill_null(texts, "") if texts is not None else ""]
+        at = found.end()
+    joined = compute.binary_join_element_wise(*pieces, form[at:], "")
+    told = [texts for name, texts in parts.items() if not is_place(name)] or list(parts.values())
+    seen = reduce(compute.or_, map(has_text, told))
+    return compute.if_else(seen, joined, pyarrow.nulls(rows, pyarrow.string()))
 
 
 def join_texts(above: Any, below: Any) -> Any:
@@ -170,7 +213,8 @@ def has_text(array: Any) -> Any:
     """For each text whether there is a visible character in it; false for null."""
     from pyarrow import compute
 
-    return compute.fill_null(compute.greater(compute.binary_length(compute.utf8_trim_whitespace(array)), 0), False)
+    seen = compute.and_not(compute.greater(compute.binary_length(array), 0), compute.utf8_is_space(array))
+    return compute.fill_null(seen, False)
 
 
 def _texts(column: Any, field: Any) -> tuple[Any, dict[int, str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from slm.plugin import Hardware, Work
 from slm_data.dataset import read_splits, write_tables
-from slm_data.records import map_rows, schema_of
+from slm_data.rows import map_rows, schema_of
 
 
 @pytest.fixture
