@@ -58,6 +58,8 @@ class Chooser:
     def named(self, hook: str, name: str, options: Mapping[str, Any], path: str, why: str = "") -> Choice | None:
         """The plugin that the user named; one that cannot do the job says why not."""
         offer = self.registry.offer(hook, name)
+        if offer.name != name:  # it claims such names, and takes this one as an option
+            options = {"use": name, **options}
         plugin = self.build(offer, options, path)
         if plugin is None:
             return None

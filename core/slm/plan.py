@@ -59,6 +59,8 @@ class Plan:
         made_of: dict[str, Any] = {"inputs": [results[path].digest for path in step.inputs], "kind": step.kind}
         if step.choice:
             made_of |= {"plugin": step.choice.offer.digest(), "options": step.choice.options}
+        if step.kind == "preprocess" and step.choice and (state := getattr(step.choice.plugin, "state", None)):
+            made_of["state"] = state(self.pipeline.folder)
         if step.kind == "load" and step.stage:
             made_of |= {"keys": attrs.asdict(step.stage.keys), "source": self.source_digest(step, store)}
         if step.kind in ("recipe", "evaluate") and self.job.base.path:

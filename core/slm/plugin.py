@@ -7,6 +7,7 @@ reason, and one method carries `@hookimpl`. It is found through an entry point i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pluggy
@@ -111,7 +112,15 @@ class Loader(Plugin, Protocol):
 
 class Preprocessor(Plugin, Protocol):
     """Changes, drops or divides records. Those that the pipeline names run in its order; one that bids BEST runs
-    unasked, after them (`split`, where no source is a test set)."""
+    unasked, after them (`split`, where no source is a test set). `claims` are patterns of names in `use` that are no
+    plugin's (`*.py:*`); the plugin gets the name as its option `use`."""
+
+    claims: ClassVar[tuple[str, ...]] = ()
+
+    def state(self, folder: Path) -> str | None:
+        """What its result depends on besides options and records: the content of a file that an option names, as a
+        path relative to `folder`. None, or no such method, where it depends on nothing else."""
+        return None
 
     @hookspec(firstresult=True)
     def preprocess(self, splits: Mapping[str, datasets.Dataset], job: Job, work: Work) -> Processed:

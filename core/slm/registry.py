@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import EntryPoint, entry_points
@@ -116,10 +117,15 @@ class Registry:
         return found
 
     def offer(self, hook: str, name: str) -> Offer:
-        """The plugin of that name; SlmError with a suggestion where there is none. No other plugin is imported."""
+        """The plugin of that name; SlmError with a suggestion where there is none. No other plugin is imported, unless
+        the name is none that a plugin can have (`my_steps.py:clean`): then it is that of one which claims such names."""
         offers = self.offers(hook)
         if name in offers:
             return offers[name]
+        if set(name) & set(":/"):
+            for offer in offers.values():
+                if not offer.fault and any(fnmatchcase(name, claim) for claim in getattr(offer.plugin, "claims", ())):
+                    return offer
         if {name, f"{hook}.{name}"} & self.blocked:
             raise SlmError(f"{hook} plugin {name!r} is switched off (SLM_DISABLE_PLUGINS or --no-plugin)")
         hint = suggestion(name, list(offers)) or f"; installed: {', '.join(offers) or 'none'}"

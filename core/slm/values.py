@@ -273,12 +273,14 @@ class Work:
 
     folder      -- empty at the start; what is in it at the end is the stage's result
     checkpoints -- survives a kill: empty at the first start, as it was left at the next
+    root        -- the pipeline's folder: what relative paths in options are relative to
     """
 
     folder: Path
     checkpoints: Path
     hardware: Hardware
     seed: int = 0
+    root: Path = Path()
     emit: Callable[[str, Mapping[str, Any]], None] = field(default=lambda kind, data: None, eq=False, repr=False)
 
     def progress(self, done: float, total: float, unit: str, **figures: float) -> None:
