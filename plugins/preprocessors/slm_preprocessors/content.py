@@ -1,21 +1,26 @@
-"""What a record says: its texts, its question and its answer, and a short print by which like ones are known."""
+"""What a record says: its texts, its question and its answer, and a short print by which like ones are known.
+
+A record's own columns are `text` (and `label`), or `messages` (and `chosen`, `rejected`). Whatever else it carries was
+kept for the user and is neither read nor changed here.
+"""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
-from hashlib import blake2b
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from slm.plugin import SlmError
+
+from .arrays import APART, blank, join_turns, mapped, plain, turns_of, whole, without_last
 
 if TYPE_CHECKING:
     import datasets
 
 Fold = Literal["none", "space", "case", "punctuation"]
+Part = Literal["record", "input"]
 ROWS = 10_000
 MARKS = ".,;:!?…\"'`´“”„‘’‚«»()[]{}<>¿¡。、，；：！？（）「」『』*_~"  # noqa: RUF001
-APART = "\x1f"
 
 
 def fold(text: str, how: Fold) -> str:
@@ -39,84 +44,133 @@ def tables(split: datasets.Dataset) -> Iterator[Any]:
     yield from split.with_format("arrow").iter(batch_size=ROWS)
 
 
-def prints(split: datasets.Dataset, part: Literal["record", "input"], how: Fold) -> Any:
-    """A 16-byte print of each record, or of what its answer or label is for; an array of one element a record."""
-    import numpy as np
+def values(split: datasets.Dataset, rows: Any, name: str) -> list[Any]:
+    """One column's values of the given rows."""
+    chosen = split.select_columns([name]).select(rows)
+    return [value for table in tables(chosen) for value in table.column(name).to_pylist()]
 
-    found = np.empty(len(split), "S16")
+
+def fields(names: Sequence[str]) -> tuple[str, ...]:
+    """The columns that hold a record's own texts, among its columns."""
+    if "messages" in names:
+        return ("messages", *(("chosen", "rejected") if {"chosen", "rejected"} <= set(names) else ()))
+    if "text" not in names:
+        raise SlmError(f"records without text or messages (columns: {', '.join(sorted(names))})")
+    return ("text", *(("label",) if "label" in names else ()))
+
+
+def prints(split: datasets.Dataset, part: Part, how: Fold) -> Any:
+    """A 16-byte print of each record, or of what its answer or label is for; an array of one element a record."""
+    return all_prints(split, (part,), how)[0]
+
+
+def all_prints(split: datasets.Dataset, parts: Sequence[Part], how: Fold) -> list[Any]:
+    """The prints of several parts, in one go."""
+    import numpy as np
+    from xxhash import xxh3_128_digest
+
+    found = [np.empty(len(split), "S16") for _ in parts]
     at = 0
-    for table in tables(split):
-        for text in contents(table, part, how):
-            found[at] = blake2b(text.encode("utf-8"), digest_size=16).digest()
-            at += 1
+    for table in tables(split.select_columns(list(fields(split.column_names)))):
+        for array, texts in zip(found, joined(table, parts, how), strict=True):
+            digests = b"".join(map(xxh3_128_digest, texts.cast("binary").to_pylist()))
+            array[at : at + len(table)] = np.frombuffer(digests, "S16")
+        at += len(table)
     return found
 
 
-def contents(table: Any, part: Literal["record", "input"], how: Fold) -> list[str]:
+def contents(table: Any, part: Part, how: Fold) -> list[str]:
     """Each row's texts, folded and joined."""
-    names = set(table.column_names)
-    if "messages" in names:
-        whole = part == "record" or "chosen" in names
-        rows = [APART.join(fold(text, how) for text in (turns if whole else turns[:-1])) for turns in _turns(table)]
-    elif "text" in names:
-        rows = [fold(text, how) for text in table.column("text").to_pylist()]
+    return list(joined(table, (part,), how)[0].to_pylist())
+
+
+def joined(table: Any, parts: Sequence[Part], how: Fold) -> list[Any]:
+    """Each row's texts, folded and joined, as one Arrow array for each part."""
+    from pyarrow import compute
+
+    first, *rest = fields(table.column_names)
+    more = [folded(compute.fill_null(whole(table, name), ""), how) for name in rest]
+    found = []
+    if first == "messages":
+        offsets, texts = turns_of(table)
+        texts = folded(texts, how)
+        for part in parts:
+            full = part == "record" or "chosen" in rest
+            found.append(join_turns(offsets, texts) if full else join_turns(*without_last(offsets, texts)))
     else:
-        raise SlmError(f"records without text or messages (columns: {', '.join(sorted(names))})")
-    for name in ("label", "chosen", "rejected"):
-        if part == "record" and name in names:
-            values = table.column(name).to_pylist()
-            rows = [row + APART + fold(value, how) for row, value in zip(rows, values, strict=True)]
-    return rows
+        found = [folded(compute.fill_null(whole(table, first), ""), how)] * len(parts)
+    return [
+        compute.binary_join_element_wise(text, *more, APART) if more and part == "record" else text
+        for part, text in zip(parts, found, strict=True)
+    ]
 
 
-def _turns(table: Any) -> Iterator[list[str]]:
-    """The texts of each row's turns."""
+def folded(texts: Any, how: Fold) -> Any:
+    """`fold` of each text of an Arrow array; plain texts need no visit."""
     from pyarrow import compute
 
-    column = table.column("messages")
-    texts = compute.struct_field(compute.list_flatten(column), "content").to_pylist()
-    at = 0
-    for count in compute.list_value_length(column).to_pylist():
-        yield texts[at : at + count]
-        at += count
+    if how == "none":
+        return texts
+    small = texts if how == "space" else compute.ascii_lower(texts)
+    skip = plain(texts) if how != "punctuation" else None
+    return mapped(texts, lambda text: fold(text, how), skip, small)
 
 
-def changed(table: Any, change: Callable[[str], str]) -> Any:
-    """The table with every text of its records passed through `change`; `id` and `source` stay."""
+def changed(table: Any, change: Callable[[str], str], skip: Callable[[Any], Any] | None = None) -> Any:
+    """The table with every text of its records passed through `change`; all other columns stay.
+
+    `skip` tells, for an Arrow array of texts, which of them `change` would leave as they are.
+    """
     import pyarrow
-    from pyarrow import compute
 
-    for n, name in enumerate(table.column_names):
-        column = table.column(name).combine_chunks()
-        column = pyarrow.concat_arrays(column.chunks) if isinstance(column, pyarrow.ChunkedArray) else column
-        if name in ("id", "source"):
-            continue
-        if pyarrow.types.is_string(column.type):
-            new = pyarrow.array(list(map(change, column.to_pylist())), column.type)
-        elif name == "messages":
+    for name in fields(table.column_names):
+        column = whole(table, name)
+        if name == "messages":
+            offsets, texts = turns_of(table)
+            texts = mapped(texts, change, skip(texts) if skip else None)
             turns = column.flatten()
-            texts = pyarrow.array(list(map(change, turns.field("content").to_pylist())), pyarrow.string())
-            parts = {field.name: turns.field(field.name) for field in turns.type} | {"content": texts}
-            lengths = compute.list_value_length(column).cast(pyarrow.int32())
-            offsets = pyarrow.concat_arrays([pyarrow.array([0], pyarrow.int32()), compute.cumulative_sum(lengths)])
+            parts = {each.name: turns.field(each.name) for each in turns.type} | {"content": texts}
             inner = pyarrow.StructArray.from_arrays(list(parts.values()), fields=list(turns.type))
-            new = pyarrow.ListArray.from_arrays(offsets, inner).cast(column.type)
+            new = pyarrow.ListArray.from_arrays(pyarrow.array(offsets), inner).cast(column.type)
         else:
-            continue
+            new = mapped(column, change, skip(column) if skip else None)
+        n = table.column_names.index(name)
         table = table.set_column(n, table.schema.field(n), new)
     return table
 
 
+def differing(before: Any, after: Any) -> Any:
+    """The rows of a table whose texts differ from those of another of as many rows and turns."""
+    import numpy as np
+    from pyarrow import compute
+
+    found = np.zeros(len(before), bool)
+    for name in fields(before.column_names):
+        if name == "messages":
+            offsets, old = turns_of(before)
+            differ = compute.not_equal(old, turns_of(after)[1]).to_numpy(zero_copy_only=False)
+            found[np.searchsorted(offsets, np.flatnonzero(differ), "right") - 1] = True
+        else:
+            differ = compute.not_equal(whole(before, name), whole(after, name))
+            found |= compute.fill_null(differ, False).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(found)
+
+
 def empty_rows(table: Any) -> dict[int, str]:
     """Rows that lack a needed text by now, and which."""
+    import numpy as np
+
     empty: dict[int, str] = {}
-    for name in ("text", "label", "chosen", "rejected"):
-        if name in table.column_names:
-            values = table.column(name).to_pylist()
-            empty.update({n: f"{name} is empty" for n, value in enumerate(values) if not value.strip()})
-    if "messages" in table.column_names:
-        for n, turns in enumerate(_turns(table)):
-            if not turns[-1].strip() or not any(turn.strip() for turn in turns[:-1] or turns):
+    names = fields(table.column_names)
+    for name in names:
+        if name != "messages":
+            empty.update(dict.fromkeys(np.flatnonzero(blank(whole(table, name))).tolist(), f"{name} is empty"))
+    if "messages" in names:
+        offsets, texts = turns_of(table)
+        bare = blank(texts)
+        for n in np.unique(np.searchsorted(offsets, np.flatnonzero(bare), "right") - 1).tolist():
+            turns = bare[offsets[n] : offsets[n + 1]]
+            if turns[-1] or (turns[:-1] if len(turns) > 1 else turns).all():
                 empty[n] = "its question or its answer is empty"
     return empty
 

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
 from .aside import put_aside
-from .content import Fold, prints
+from .content import Fold, all_prints, values
 
 if TYPE_CHECKING:
     import datasets
@@ -37,19 +37,20 @@ class Dedup:
         made, dropped, examples = {}, {}, list[str]()
         report = {"kept": 0, "dropped": 0, "conflicts": 0}
         for name, split in splits.items():
-            keep, drop, first = firsts(prints(split, self.key, self.fold))
+            same, other = all_prints(split, (self.key, "input" if self.key == "record" else "record"), self.fold)
+            keep, drop, first = firsts(same)
             kept = split.select(keep) if len(drop) else split
-            clash = _conflicts(kept, self.fold) if self.key == "record" else _conflicting(split, drop, first, self.fold)
+            clash = _conflicts(keep, other) if self.key == "record" else drop[other[drop] != other[first]]
             report["conflicts"] += len(clash)
             report["kept"] += len(keep)
             report["dropped"] += len(drop)
             made[name] = kept
             if len(drop):
-                places = split.select(first)["source"]
-                whys = [f"the same as {place}" for place in places]
+                whys = [f"the same as {place}" for place in values(split, first, "source")]
                 dropped[name] = put_aside(split, drop, whys, name, work)
                 examples += [f"{row['source']}: {row['why']}" for row in dropped[name].select(range(min(3, len(drop))))]
-            examples += [f"{place}: another answer to the same question" for place in clash[:3]]
+            places = values(split, clash[:3], "source")
+            examples += [f"{place}: another answer to the same question" for place in places]
         return Processed(made, report, dropped, tuple(examples))
 
 
@@ -63,14 +64,6 @@ def firsts(found: Any) -> tuple[Any, Any, Any]:
     return rows[~again], rows[again], first[which][again]
 
 
-def _conflicts(split: datasets.Dataset, how: Fold) -> list[str]:
-    """The places of records that answer a question otherwise than an earlier record does."""
-    _, again, _ = firsts(prints(split, "input", how))
-    return list(split.select(again)["source"]) if len(again) else []
-
-
-def _conflicting(split: datasets.Dataset, drop: Any, first: Any, how: Fold) -> list[str]:
-    """The places of dropped records whose answer is another than that of the record that is kept."""
-    whole = prints(split, "record", how)
-    rows = drop[whole[drop] != whole[first]]
-    return list(split.select(rows)["source"]) if len(rows) else []
+def _conflicts(kept: Any, asked: Any) -> Any:
+    """The kept rows that ask what an earlier one asks; having another print as a whole, they answer otherwise."""
+    return kept[firsts(asked[kept])[1]]

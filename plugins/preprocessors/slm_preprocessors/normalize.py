@@ -12,15 +12,18 @@ from attrs import field, frozen
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
+from .arrays import plain
 from .aside import put_aside, written
-from .content import changed, contents, empty_rows, shorten, tables
+from .content import changed, contents, differing, empty_rows, shorten, tables
 from .markup import to_text
+from .mending import mender
 
 if TYPE_CHECKING:
     import datasets
 
 SPACES = str.maketrans({"\u00a0": " ", "\u2007": " ", "\u202f": " ", "\r": "\n", "\u2028": "\n", "\u2029": "\n\n"})
 LINE_END = re.compile(r"[ \t]+\n")
+ODD_SPACE = re.compile("[\u00a0\u2007\u202f\r\u2028\u2029]")
 GAPS = re.compile(r"\n{3,}")
 
 
@@ -45,12 +48,7 @@ class Normalize:
 
     @hookimpl
     def preprocess(self, splits: Mapping[str, datasets.Dataset], job: Job, work: Work) -> Processed:
-        import ftfy
-
-        config = ftfy.TextFixerConfig(
-            unescape_html=False, uncurl_quotes=False, fix_latin_ligatures=False, normalization=None
-        )
-        clean = self.cleaner(lambda text: ftfy.fix_text(text, config))
+        clean = self.cleaner(mender())
         made, dropped, examples = {}, {}, list[str]()
         report = {"kept": 0, "changed": 0, "dropped": 0}
         total = sum(map(len, splits.values()))
@@ -67,9 +65,6 @@ class Normalize:
         """What is done to a text: a function of one."""
 
         def clean(text: str) -> str:
-            plain = self.html == "keep" or not ("&" in text or "<" in text)
-            if plain and text.isascii() and text.isprintable() and "  " not in text:
-                return text.strip() if self.whitespace != "keep" else text
             if self.html == "entities":
                 text = html.unescape(text)
             elif self.html == "text":
@@ -82,13 +77,25 @@ class Normalize:
 
         return clean
 
+    def _clean(self, texts: Any) -> Any:
+        """For each of an Arrow array of texts whether it is sure to stay as it is."""
+        from pyarrow import compute
+
+        found = plain(texts)
+        if self.html != "keep":
+            marked = compute.fill_null(compute.match_substring_regex(texts, "[&<]"), False)
+            found &= ~marked.to_numpy(zero_copy_only=False)
+        return found
+
     def _spaced(self, text: str) -> str:
         if self.whitespace == "keep":
             return text
-        text = text.replace("\r\n", "\n").translate(SPACES)
+        if ODD_SPACE.search(text):
+            text = text.replace("\r\n", "\n").translate(SPACES)
         if self.whitespace == "collapse":
             return " ".join(text.split())
-        text = GAPS.sub("\n\n", LINE_END.sub("\n", text))
+        if "\n" in text:
+            text = GAPS.sub("\n\n", LINE_END.sub("\n", text))
         return text.strip()
 
     def _rows(
@@ -101,19 +108,21 @@ class Normalize:
     ) -> Iterator[Any]:
         at = 0
         for table in tables(split):
-            new = changed(table, clean)
+            new = changed(table, clean, self._clean)
             empty = empty_rows(new)
             aside += [(at + n, f"{why} after normalizing") for n, why in sorted(empty.items())]
-            before, after = contents(table, "record", "none"), contents(new, "record", "none")
-            differ = [n for n in range(len(table)) if n not in empty and before[n] != after[n]]
-            for n in differ[: 5 - len(examples)]:
-                place = table.column("source")[n].as_py()
-                examples.append(f"{place}: {' -> '.join(map(shorten, _difference(before[n], after[n])))}")
+            differ = [n for n in differing(table, new).tolist() if n not in empty]
+            examples += [_example(table.slice(n, 1), new.slice(n, 1)) for n in differ[: 5 - len(examples)]]
             report["changed"] += len(differ)
             report["dropped"] += len(empty)
             report["kept"] += len(table) - len(differ) - len(empty)
             yield new.take([n for n in range(len(table)) if n not in empty]) if empty else new
             at += len(table)
+
+
+def _example(before: Any, after: Any) -> str:
+    (old,), (new,) = contents(before, "record", "none"), contents(after, "record", "none")
+    return f"{before.column('source')[0].as_py()}: {' -> '.join(map(shorten, _difference(old, new)))}"
 
 
 def _difference(before: str, after: str) -> tuple[str, str]:

@@ -1,0 +1,138 @@
+"""Cleaning speed side by side: normalize with exact dedup, and near_dedup, each against others that do the same.
+
+    python benchmarks/clean.py [--records 200000] [--near 50000] [--rounds 3]
+
+The data are made by a seed: records of about 200 bytes, of which 85% are clean ASCII, 10% have accents or another
+script, 5% have odd spaces, broken letters or entities, and 10% repeat an earlier one. All take turns in one process;
+the figures are medians of the rounds. Near duplicates are planted with a known Jaccard similarity.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow
+
+from slm.plugin import Base, Hardware, Job, Work
+from slm_data.dataset import read_splits, write_splits, write_tables
+from slm_preprocessors.content import fold
+from slm_preprocessors.dedup import Dedup
+from slm_preprocessors.mending import mender
+from slm_preprocessors.normalize import Normalize
+
+JOB = Job("benchmark", "completion", Base("scratch"))
+ACCENTS = "Le café de l'été était fermé à Noël — où êtes-vous allée, Zoë? Größe, naïve, «señor», "
+SCRIPTS = ("Съешь же ещё этих мягких французских булок, да выпей чаю. ", "天地玄黃宇宙洪荒日月盈昃辰宿列張。", "Ελληνικά ")
+BROKEN = ("GrÃ¼ÃŸe aus MÃ¼nchen. ", "it\u2019s\u00a0odd \u00a0here. ", "Tom &amp; Jerry &lt;br&gt; ", "two  spaces \r\n")
+
+
+def words(draw: random.Random, count: int) -> list[str]:
+    """Words of a made-up language, short ones more often."""
+    known = ["".join(draw.choices("etaoinshrdlucmfwypvbgk", k=draw.randint(2, 9))) for _ in range(20_000)]
+    return [known[int(draw.random() ** 2 * len(known))] for _ in range(count)]
+
+
+def texts(draw: random.Random, count: int) -> list[str]:
+    """Texts of about 200 bytes."""
+    made: list[str] = []
+    stock = words(draw, 200_000)
+    for _ in range(count):
+        if made and draw.random() < 0.1:
+            made.append(made[draw.randrange(len(made))])
+            continue
+        at, kind = draw.randrange(len(stock) - 40), draw.random()
+        text = " ".join(stock[at : at + 31])[:200].strip().capitalize()
+        if kind < 0.1:
+            other = ACCENTS if draw.random() < 0.6 else draw.choice(SCRIPTS)
+            text = (other * 3)[:60] + text[:120]
+        elif kind < 0.15:
+            text = draw.choice(BROKEN) + text[:170]
+        made.append(text)
+    return made
+
+
+def records(found: list[str], folder: Path) -> datasets.Dataset:
+    """The texts as a split on disk."""
+    folder.mkdir()
+    rows = {"id": list(map(str, range(len(found)))), "source": [f"a.txt:{n}" for n in range(len(found))], "text": found}
+    table = pyarrow.table(rows)
+    write_tables([table], table.schema, folder / "train.arrow")
+    return read_splits(folder)["train"]
+
+
+def work_in(folder: Path) -> Work:
+    """A place to work."""
+    folder.mkdir()
+    return Work(folder, folder / "checkpoints", Hardware())
+
+
+def ours(split: datasets.Dataset, work: Work) -> int:
+    """The two plugins, one after the other, what comes between them written as the kernel writes it."""
+    done = Normalize().preprocess({"train": split}, JOB, work)
+    done = Dedup().preprocess(done.splits, JOB, Work(work.folder, work.folder / "dedup", work.hardware))
+    write_splits(done.splits, work.folder)
+    return len(done.splits["train"])
+
+
+def plain_map(split: datasets.Dataset, work: Work) -> int:
+    """The same functions of a text, by datasets.map and a set of prints."""
+    clean, seen = Normalize().cleaner(mender()), set[bytes]()
+
+    def new(text: str) -> bool:
+        found = blake2b(fold(text, "case").encode(), digest_size=16).digest()
+        if found in seen:
+            return False
+        seen.add(found)
+        return True
+
+    mapped = split.map(
+        lambda batch: {"text": list(map(clean, batch["text"]))}, batched=True, cache_file_name=f"{work.folder}/map.cache"
+    )
+    kept = mapped.filter(
+        lambda batch: list(map(new, batch["text"])), batched=True, cache_file_name=f"{work.folder}/filter.cache"
+    )
+    write_splits({"train": kept}, work.folder)
+    return len(kept)
+
+
+def compare(ways: dict[str, Callable[[Any, Work], Any]], split: Any, rounds: int, folder: Path) -> None:
+    """Let all take turns, and print what each made and how fast, the first as measure of the others."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    results = {}
+    for n in range(rounds):
+        for name, way in ways.items():
+            work = work_in(folder / f"{n}-{name.replace(' ', '-')}")
+            begun = time.perf_counter()
+            results[name] = way(split, work)
+            seconds[name].append(time.perf_counter() - begun)
+    base = statistics.median(next(iter(seconds.values())))
+    for name, found in seconds.items():
+        middle = statistics.median(found)
+        print(f"{name:30} {len(split) / middle:10,.0f} records/s {base / middle:7.2f} x   {results[name]}")
+
+
+def main() -> None:
+    """Make the data, take turns, print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--near", type=int, default=50_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    datasets.disable_progress_bars()
+    with tempfile.TemporaryDirectory() as name:
+        split = records(texts(random.Random(0), asked.records), Path(name) / "data")
+        print(f"normalize + dedup of {len(split):,} records: kept")
+        compare({"datasets.map and filter": plain_map, "normalize, dedup": ours}, split, asked.rounds, Path(name))
+
+
+if __name__ == "__main__":
+    main()
