@@ -117,8 +117,8 @@ class Registry:
         return found
 
     def offer(self, hook: str, name: str) -> Offer:
-        """The plugin of that name; SlmError with a suggestion where there is none. No other plugin is imported, unless
-        the name is none that a plugin can have (`my_steps.py:clean`): then it is that of one which claims such names."""
+        """The plugin of that name; SlmError with a suggestion where there is none. No other is imported, unless the
+        name is none that a plugin can have (`my_steps.py:clean`): then it is that of one that claims such names."""
         offers = self.offers(hook)
         if name in offers:
             return offers[name]

@@ -32,8 +32,17 @@ What = Annotated[
 Sets = Annotated[list[str], typer.Option("--set", help="Override a key: recipe.epochs=1.")]
 Runs = Annotated[Path | None, typer.Option("--runs", help="Where runs are kept (default: runs beside the pipeline).")]
 Without = Annotated[list[str], typer.Option("--no-plugin", help="Do not use this plugin: csv, or load.csv.")]
+Columns = Annotated[list[str], typer.Option("--column", help="Which column is which field: prompt=Question.")]
 Engine = Annotated[str | None, typer.Option(help="The engine to open it with.")]
 Which = Annotated[str | None, typer.Option("--model", help="Which of a run's results: model, or an export's name.")]
+
+
+def columns_of(pairs: list[str]) -> dict[str, str]:
+    """`prompt=Question` as a table."""
+    columns = dict(each.split("=", 1) for each in pairs if "=" in each)
+    if len(columns) != len(pairs):
+        raise SlmError("--column: write it as field=column, such as prompt=Question")
+    return columns
 
 
 def registry(without: list[str]) -> Registry:
@@ -98,13 +107,36 @@ def plan(pipeline: File, set_: Sets = [], runs: Runs = None, no_plugin: Without 
 
 
 @app.command()
+def preview(
+    source: Annotated[str, typer.Argument(help="Where the records are: a path, glob or address.")],
+    task: Annotated[str | None, typer.Option(help="What the model is to do; guessed if left out.")] = None,
+    use: Annotated[str | None, typer.Option(help="The loader; the one that claims the address if left out.")] = None,
+    column: Columns = [],  # noqa: B006
+    set_: Annotated[list[str], typer.Option("--set", help="An option of the loader: sheet=Prices.")] = [],  # noqa: B006
+    rows: Annotated[int, typer.Option(help="How many records to show.")] = 3,
+    no_plugin: Without = [],  # noqa: B006
+) -> None:
+    """Show a source's columns, its first records as they would be mapped, and the task they fit. Reads no further."""
+    from slm.pipeline import override
+    from slm_doors.preview import describe, look
+
+    options: dict[str, Any] = {}
+    for each in set_:
+        override(options, each)
+    columns = columns_of(column)
+    seen = look(source, use=use, options=options, registry=registry(no_plugin))
+    for line in describe(seen, source, task, columns, rows):
+        print(line)
+
+
+@app.command()
 def build(
     source: Annotated[str, typer.Option(help="Where the records are: a path, glob or address.")],
     task: Annotated[str, typer.Option(help="qa, instruction, chat, completion or classification.")],
     recipe: Annotated[str | None, typer.Option(help="How to train; chosen if left out.")] = None,
     base_model: Annotated[str, typer.Option(help="A folder, a hub id, or scratch.")] = "scratch",
     name: Annotated[str | None, typer.Option(help="The model's name; the source's if left out.")] = None,
-    column: Annotated[list[str], typer.Option(help="Which column is which field: prompt=Question.")] = [],  # noqa: B006
+    column: Columns = [],  # noqa: B006
     export: Annotated[list[str], typer.Option(help="Export to this format too.")] = [],  # noqa: B006
     set_: Sets = [],  # noqa: B006
     runs: Runs = None,
@@ -114,9 +146,7 @@ def build(
     from slm.pipeline import Pipeline, override
     from slm_doors.builder import table_of, write_pipeline
 
-    columns = dict(each.split("=", 1) for each in column if "=" in each)
-    if len(columns) != len(column):
-        raise SlmError("--column: write it as field=column, such as prompt=Question")
+    columns = columns_of(column)
     title = name or Path(source).stem
     table = table_of(title, source, task, recipe=recipe, base=base_model, columns=columns, exports=export)
     for each in set_:
