@@ -13,20 +13,20 @@ from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, Source, Work, ho
 
 from .decoding import mend, read_utf8
 from .dialect import Layout, find_layout
-from .files import File, find_files
+from .files import File, claims_of, file_state, find_files
 from .quick import read_block
 from .rows import Row, read_rows
 
 HEAD = 256 << 10
+
+KINDS = (".csv", ".tsv", ".tab")
 
 
 @frozen
 class Csv:
     """Reads CSV, TSV and other delimited text; delimiter, quote, header and encoding are found unless stated."""
 
-    claims: ClassVar[tuple[str, ...]] = tuple(
-        kind + packed for kind in (".csv", ".tsv", ".tab") for packed in ("", ".gz", ".bz2", ".xz")
-    )
+    claims: ClassVar[tuple[str, ...]] = (*claims_of(*KINDS), ".zip", "http://*.zip", "https://*.zip")
 
     delimiter: str = field(
         default="",
@@ -47,12 +47,17 @@ class Csv:
     )
     skip: int = field(default=0, validator=ge(0), metadata={"help": "Lines to leave out before the header."})
 
+    private: bool = field(default=False, metadata={"help": "Whether an address in a private network may be fetched."})
+
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         return Bid(Rank.POSSIBLE, "reads delimited text")
 
+    def state(self, source: Source) -> str | None:
+        return file_state(source, private=self.private)
+
     @hookimpl
     def load(self, source: Source, work: Work) -> Iterator[Batch]:
-        for file in find_files(source, work):
+        for file in find_files(source, work, kinds=KINDS, private=self.private):
             yield from self._read(file, work)
 
     def _read(self, file: File, work: Work) -> Iterator[Batch]:

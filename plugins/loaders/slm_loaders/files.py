@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import bz2
 import difflib
 import glob
-import gzip
-import lzma
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, cast
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from attrs import frozen
 
 from slm.plugin import SlmError, Source, Work
+
+from .packing import PACKED, find_members, is_zip, unpacked
 
 CHUNK = 4 << 20
 """Bytes read at once: enough for speed, and little beside any machine's memory."""
@@ -29,42 +26,97 @@ BINARY = {
     b"\x7fELF": "a program",
     b"SQLite format 3\0": "an SQLite database",
     b"PAR1": "a parquet file",
-    b"\x28\xb5\x2f\xfd": "a zstd archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a RAR archive",
 }
 
 
 @frozen
 class File:
-    """One file, and the address that rows from it are known by."""
+    """One file, or one in a zip archive (`member`), and the address that rows from it are known by."""
 
     path: Path
     address: str
+    member: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The suffix that says what is in it: `.md` of `guide.md.gz`."""
+        path = PurePosixPath((self.member or self.path.name).lower())
+        return path.with_suffix("").suffix if path.suffix in PACKED[1:] else path.suffix
 
 
-def find_files(source: Source, work: Work, *, private: bool = False) -> list[File]:
+def claims_of(*kinds: str) -> tuple[str, ...]:
+    """The claims of a loader for files with these suffixes, packed or not, here or on the web."""
+    names = [kind + packed for kind in kinds for packed in PACKED]
+    return (*names, *(f"{scheme}://*{name}" for scheme in ("http", "https") for name in names))
+
+
+def find_files(source: Source, work: Work, *, kinds: Sequence[str] = (), private: bool = False) -> list[File]:
     """The file that the address names, or the files its glob pattern matches, in order of name.
 
-    What an http(s) address names is downloaded; from a private network only if `private`.
+    What an http(s) address names is downloaded; from a private network only if `private`. With `kinds`, a zip archive
+    stands for the files in it whose names end so.
     """
-    if source.scheme in ("http", "https"):
-        from .http import download
+    found = _fetched(source, work, private=private) or _matched(source, work)
+    if not kinds:
+        return found
+    return [inner for file in found for inner in (_inside(file, kinds) if is_zip(file.path) else [file])]
 
-        return [File(download(source, work, private=private), source.shown)]
+
+def file_state(source: Source, *, private: bool = False) -> str | None:
+    """What stands for the present content of a file on the web; None for one that is here."""
+    if source.scheme not in ("http", "https"):
+        return None
+    from .http import remote_state
+
+    return remote_state(source, private=private)
+
+
+def _fetched(source: Source, work: Work, *, private: bool) -> list[File]:
+    if source.scheme not in ("http", "https"):
+        return []
+    from .http import download
+
+    return [File(download(source, work, private=private), source.shown)]
+
+
+def _inside(file: File, kinds: Sequence[str]) -> list[File]:
+    return [File(file.path, f"{file.address}/{name}", name) for name in find_members(file.path, file.address, kinds)]
+
+
+def _matched(source: Source, work: Work) -> list[File]:
     path, name = source.path, source.address.removeprefix("file://")
     if path.is_dir():
         raise SlmError(f"{source.address}: is a folder; name a file or a pattern such as {name.rstrip('/')}/*")
-    if path.exists():
+    if path.is_file():
         return [File(path, name)]
+    if path.exists():
+        raise SlmError(f"{source.address}: is a device or a pipe, not a file; write its content into a file")
     if glob.has_magic(name):
         start = source.folder.resolve() / Path(name).expanduser()
         base = next(each for each in start.parents if not glob.has_magic(str(each)))
         prefix = name[: len(name) - len(str(start.relative_to(base)))]
-        found = sorted(path for path in base.glob(str(start.relative_to(base))) if path.is_file())
-        files = [File(path, prefix + path.relative_to(base).as_posix()) for path in found]
+        files = [File(path, prefix + path.relative_to(base).as_posix()) for path in _globbed(base, start, work)]
         if files:
             return files
         raise SlmError(f"{source.address}: no file matches")
     raise SlmError(f"{source.address}: no such file{_near(path)}")
+
+
+def _globbed(base: Path, pattern: Path, work: Work) -> Iterator[Path]:
+    """The files that match; hidden ones only if the pattern names such, and no link that leads out of `base`."""
+    inner = str(pattern.relative_to(base))
+    hidden = any(part.startswith(".") for part in Path(inner).parts)
+    for path in sorted(base.glob(inner)):
+        if path.is_dir() or (not hidden and any(part.startswith(".") for part in path.relative_to(base).parts)):
+            continue
+        if not path.resolve().is_relative_to(base.resolve()):
+            work.warn(f"{path.relative_to(base)}: left out, a link that leads out of the folder {base.name}")
+        elif not path.is_file():
+            work.warn(f"{path.relative_to(base)}: left out, no file but a device, a pipe or a broken link")
+        else:
+            yield path
 
 
 def _near(path: Path) -> str:
@@ -75,39 +127,21 @@ def _near(path: Path) -> str:
 
 
 def read_chunks(file: File, size: int = CHUNK) -> Iterator[bytes]:
-    """The file's bytes, decompressed (gzip, bzip2, xz); SlmError where it can't be read, is broken or is no text."""
-    try:
-        with file.path.open("rb") as raw:
-            head = raw.read(16)
-            raw.seek(0)
-            stream, first = _decompressed(raw, head), True
-            while chunk := stream.read(size):
-                if first:
-                    _refuse_binary(chunk, file.address)
-                first = False
-                yield chunk
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise SlmError(
-            f"{file.address}: the compressed file is broken or cut short ({error}); fetch it again"
-        ) from None
-    except OSError as error:
-        raise SlmError(f"{file.address}: can't be read ({error.strerror or error})") from None
-
-
-def _decompressed(raw: IO[bytes], head: bytes) -> IO[bytes]:
-    if head.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.open(raw))
-    if head.startswith(b"BZh"):
-        return bz2.BZ2File(raw)
-    if head.startswith(b"\xfd7zXZ\0"):
-        return lzma.LZMAFile(raw)
-    return raw
+    """The file's bytes, unpacked; SlmError where it can't be read, is broken or is no text."""
+    first = True
+    for chunk in unpacked(file.path, file.address, file.member, size):
+        if first:
+            _refuse_binary(chunk, file.address)
+        first = False
+        yield chunk
 
 
 def _refuse_binary(chunk: bytes, address: str) -> None:
     for magic, kind in BINARY.items():
         if chunk.startswith(magic):
             raise SlmError(f"{address}: is {kind}, not text; convert it to text first")
+    if chunk[257:262] == b"ustar":
+        raise SlmError(f"{address}: is a tar archive; unpack it, and name a file or a pattern in it")
     sample = chunk[:4096]
     if sample.startswith((b"\xff\xfe", b"\xfe\xff")) or looks_wide(sample):
         return

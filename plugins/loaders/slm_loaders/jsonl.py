@@ -10,28 +10,33 @@ from attrs import field, frozen
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
 from .decoding import read_utf8
-from .files import File, find_files
+from .files import File, claims_of, file_state, find_files
 from .objects import read_lines, read_quick
+
+KINDS = (".jsonl", ".ndjson")
 
 
 @frozen
 class Jsonl:
     """Reads JSON Lines, one object a line; lines may differ in their keys."""
 
-    claims: ClassVar[tuple[str, ...]] = tuple(
-        kind + packed for kind in (".jsonl", ".ndjson") for packed in ("", ".gz", ".bz2", ".xz")
-    )
+    claims: ClassVar[tuple[str, ...]] = claims_of(*KINDS)
 
     encoding: str = field(
         default="", metadata={"help": "The file's encoding; UTF-8 or what its first bytes say if empty."}
     )
 
+    private: bool = field(default=False, metadata={"help": "Whether an address in a private network may be fetched."})
+
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         return Bid(Rank.POSSIBLE, "reads JSON Lines")
 
+    def state(self, source: Source) -> str | None:
+        return file_state(source, private=self.private)
+
     @hookimpl
     def load(self, source: Source, work: Work) -> Iterator[Batch]:
-        for file in find_files(source, work):
+        for file in find_files(source, work, kinds=KINDS, private=self.private):
             yield from self._read(file, work)
 
     def _read(self, file: File, work: Work) -> Iterator[Batch]:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source, Work, hookimpl
 
 from .decoding import mend, read_utf8
-from .files import File, find_files
+from .files import File, claims_of, file_state, find_files
 from .folders import find_inside
 from .passages import Passage, cut
 
@@ -23,7 +23,7 @@ ROWS, SIZE = 10_000, 8 << 20
 class Text:
     """Reads text files, or a folder of them: one record a file, section, paragraph or line."""
 
-    claims: ClassVar[tuple[str, ...]] = (".txt", ".text", ".md", ".markdown", ".txt.gz", ".md.gz")
+    claims: ClassVar[tuple[str, ...]] = claims_of(".txt", ".text", ".md", ".markdown")
 
     per: Literal["auto", "file", "section", "paragraph", "line"] = field(
         default="auto",
@@ -33,13 +33,21 @@ class Text:
     )
     encoding: str = field(default="", metadata={"help": "The files' encoding, such as cp1252; found if empty."})
 
+    private: bool = field(default=False, metadata={"help": "Whether an address in a private network may be fetched."})
+
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         return Bid(Rank.POSSIBLE, "reads text")
+
+    def state(self, source: Source) -> str | None:
+        return file_state(source, private=self.private)
 
     @hookimpl
     def load(self, source: Source, work: Work) -> Iterator[Batch]:
         folder = source.is_path and source.path.is_dir()
-        files, rejected = find_inside(source, work, SUFFIXES, "text file") if folder else (find_files(source, work), [])
+        if folder:
+            files, rejected = find_inside(source, work, SUFFIXES, "text file")
+        else:
+            files, rejected = find_files(source, work, kinds=SUFFIXES, private=self.private), []
         many = folder or len(files) > 1
         yield from _batches(self._passages(files, many, work, rejected), rejected)
 
@@ -49,7 +57,7 @@ class Text:
         for file in files:
             per = self.per
             if per == "auto":
-                markdown = file.path.suffix.lower() in MARKDOWN
+                markdown = file.kind in MARKDOWN
                 per = "file" if many else "section" if markdown else "paragraph"
             empty = True
             for passage in cut(read_lines(file, self.encoding, work), per, file.address):
