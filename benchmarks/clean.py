@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -35,29 +36,28 @@ SCRIPTS = ("Съешь же ещё этих мягких французских 
 BROKEN = ("GrÃ¼ÃŸe aus MÃ¼nchen. ", "it\u2019s\u00a0odd \u00a0here. ", "Tom &amp; Jerry &lt;br&gt; ", "two  spaces \r\n")
 
 
-def words(draw: random.Random, count: int) -> list[str]:
-    """Words of a made-up language, short ones more often."""
-    known = ["".join(draw.choices("etaoinshrdlucmfwypvbgk", k=draw.randint(2, 9))) for _ in range(20_000)]
-    return [known[int(draw.random() ** 2 * len(known))] for _ in range(count)]
-
-
 def texts(draw: random.Random, count: int) -> list[str]:
-    """Texts of about 200 bytes."""
+    """Texts of about 200 bytes, in words of a made-up language, of which some come up more often."""
+    known = ["".join(draw.choices("etaoinshrdlucmfwypvbgk", k=draw.randint(2, 9))) for _ in range(20_000)]
+    often = [(20_000 / n) ** 0.9 for n in range(1, 20_001)]
     made: list[str] = []
-    stock = words(draw, 200_000)
-    for _ in range(count):
+    for words in batched(draw.choices(known, cum_weights=list(accumulate(often)), k=31 * count), 31):
+        kind = draw.random()
+        text = " ".join(words)[:200].strip().capitalize()
         if made and draw.random() < 0.1:
-            made.append(made[draw.randrange(len(made))])
-            continue
-        at, kind = draw.randrange(len(stock) - 40), draw.random()
-        text = " ".join(stock[at : at + 31])[:200].strip().capitalize()
-        if kind < 0.1:
+            text = made[draw.randrange(len(made))]
+        elif kind < 0.1:
             other = ACCENTS if draw.random() < 0.6 else draw.choice(SCRIPTS)
             text = (other * 3)[:60] + text[:120]
         elif kind < 0.15:
             text = draw.choice(BROKEN) + text[:170]
         made.append(text)
     return made
+
+
+def batched(items: list[str], size: int) -> list[list[str]]:
+    """The items in lists of `size`."""
+    return [items[at : at + size] for at in range(0, len(items), size)]
 
 
 def records(found: list[str], folder: Path) -> datasets.Dataset:

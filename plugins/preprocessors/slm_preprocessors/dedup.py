@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
-from .aside import put_aside
+from .aside import put_aside, without
 from .content import Fold, all_prints, values
 
 if TYPE_CHECKING:
@@ -39,12 +39,11 @@ class Dedup:
         for name, split in splits.items():
             same, other = all_prints(split, (self.key, "input" if self.key == "record" else "record"), self.fold)
             keep, drop, first = firsts(same)
-            kept = split.select(keep) if len(drop) else split
             clash = _conflicts(keep, other) if self.key == "record" else drop[other[drop] != other[first]]
             report["conflicts"] += len(clash)
             report["kept"] += len(keep)
             report["dropped"] += len(drop)
-            made[name] = kept
+            made[name] = without(split, drop, name, work)
             if len(drop):
                 whys = [f"the same as {place}" for place in values(split, first, "source")]
                 dropped[name] = put_aside(split, drop, whys, name, work)

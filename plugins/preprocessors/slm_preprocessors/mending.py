@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 INNOCENT = ("common", "lower_common", "upper_common")
-ALONE = "\\r\\x1b\u0085\u2028\u2029\u0402ÂÃŒœ"
+ALONE = "\\x1b\u0085\u2028\u2029\u0402ÂÃŒœ"
 
 
 def mender() -> Callable[[str], str]:
@@ -19,6 +19,8 @@ def mender() -> Callable[[str], str]:
     broken = doubtful().search
 
     def mend(text: str) -> str:
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
         return ftfy.fix_text(text, config) if broken(text) else text
 
     return mend
