@@ -12,7 +12,8 @@ from attrs.validators import gt
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
 from .cells import to_columns
-from .databases import Database, Session, find_database, opened, quote, state_of
+from .databases import Database, find_database, state_of
+from .sessions import Session, opened, quote
 from .statements import reading
 
 SIZE = 8 << 20
