@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from attrs import frozen
 
-from slm.plugin import SlmError
+from slm.plugin import Batch, Reject, SlmError
 
 HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 FENCE = re.compile(r" {0,3}(```+|~~~+)")
@@ -16,13 +16,19 @@ LARGEST = 256 << 20
 """Characters a passage may have: no model reads more, and Arrow's text columns end at 2 GB."""
 
 
+ROWS, SIZE = 10_000, 8 << 20
+"""Rows and characters of a batch."""
+
+
 @frozen
 class Passage:
-    """A piece of text, the line it begins at, and what stands over it (a section's heading, else the file's name)."""
+    """A piece of text, the line it begins at, what stands over it (a section's heading, else the file's name), and the
+    page it begins on, where there are pages."""
 
     line: int
     text: str
     title: str = ""
+    page: int | None = None
 
 
 def cut(lines: Iterable[str], per: str, address: str) -> Iterator[Passage]:
@@ -74,3 +80,38 @@ def _headings(lines: Iterable[str]) -> Iterator[tuple[str, str | None]]:
             fence = "" if fence else mark[1]
         found = None if fence or mark else HEADING.match(line)
         yield line, found[2] if found else None
+
+
+def to_batches(
+    passages: Iterable[tuple[str, Passage]], rejected: list[Reject], *, paged: bool = False
+) -> Iterator[Batch]:
+    """Batches of passages, each with its file's address, bounded in rows and characters; a batch is of one file.
+
+    What is in `rejected` by then goes with each batch. If `paged`, a row has its page and path, and a passage on a
+    page is known by that, not by its line.
+    """
+    import pyarrow
+
+    rows: list[Passage] = []
+    address, size = "", 0
+    text = pyarrow.string()
+
+    def batch() -> Batch:
+        columns = {"title": [row.title for row in rows], "text": [row.text for row in rows]}
+        table = pyarrow.table({name: pyarrow.array(values, text) for name, values in columns.items()})
+        if paged:
+            table = table.append_column("page", pyarrow.array([row.page for row in rows], pyarrow.int32()))
+            table = table.append_column("path", pyarrow.array([address] * len(rows), text))
+        numbers = [row.page if paged and row.page else row.line for row in rows]
+        made = Batch(table, address, numbers, tuple(rejected))
+        rejected.clear()
+        return made
+
+    for file, passage in passages:
+        if rows and (file != address or len(rows) >= ROWS or size >= SIZE):
+            yield batch()
+            rows, size = [], 0
+        address, size = file, size + len(passage.text)
+        rows.append(passage)
+    if rows or rejected:
+        yield batch()

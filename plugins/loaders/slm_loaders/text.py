@@ -12,11 +12,10 @@ from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source
 from .decoding import mend, read_utf8
 from .files import File, claims_of, file_state, find_files
 from .folders import find_inside
-from .passages import Passage, cut
+from .passages import Passage, cut, to_batches
 
 SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".asciidoc")
 MARKDOWN = (".md", ".markdown")
-ROWS, SIZE = 10_000, 8 << 20
 
 
 @frozen
@@ -49,11 +48,11 @@ class Text:
         else:
             files, rejected = find_files(source, work, kinds=SUFFIXES, private=self.private), []
         many = folder or len(files) > 1
-        yield from _batches(self._passages(files, many, work, rejected), rejected)
+        yield from to_batches(self._passages(files, many, work, rejected), rejected)
 
     def _passages(
         self, files: Iterable[File], many: bool, work: Work, rejected: list[Reject]
-    ) -> Iterator[tuple[File, Passage]]:
+    ) -> Iterator[tuple[str, Passage]]:
         for file in files:
             per = self.per
             if per == "auto":
@@ -62,7 +61,7 @@ class Text:
             empty = True
             for passage in cut(read_lines(file, self.encoding, work), per, file.address):
                 empty = False
-                yield file, passage
+                yield file.address, passage
             if empty:
                 rejected.append(Reject(file.address, "empty file"))
 
@@ -84,27 +83,3 @@ def _split(text: str) -> list[str]:
     """Lines without their ends; other separators of Unicode don't end a line."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines
-
-
-def _batches(passages: Iterator[tuple[File, Passage]], rejected: list[Reject]) -> Iterator[Batch]:
-    """Batches of one file's passages, or of many files with one passage each, bounded in rows and characters."""
-    import pyarrow
-
-    rows: list[Passage] = []
-    address, size = "", 0
-    schema = pyarrow.schema([("title", pyarrow.string()), ("text", pyarrow.string())])
-
-    def batch() -> Batch:
-        table = pyarrow.table([[row.title for row in rows], [row.text for row in rows]], schema=schema)
-        made = Batch(table, address, [row.line for row in rows], tuple(rejected))
-        rejected.clear()
-        return made
-
-    for file, passage in passages:
-        if rows and (file.address != address or len(rows) >= ROWS or size >= SIZE):
-            yield batch()
-            rows, size = [], 0
-        address, size = file.address, size + len(passage.text)
-        rows.append(passage)
-    if rows or rejected:
-        yield batch()
