@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
-RECORD, UNIT = "\x1e", "\x1f"
+RECORD = "\x1e"
 FIELDS = ("messages", "text", "label", "chosen", "rejected")
 
 
 def content_ids(table: Any) -> Any:
     """An id for each record of a table: 128 bits of XXH3 in hexadecimal, over its fields in the order of `FIELDS`.
 
-    A field's text is followed by U+001F; each message is its role, U+001E, its text, U+001F.
+    U+001E follows each field's text, and each message's role and text.
     """
     from xxhash import xxh3_128_digest
 
     parts = [_spans(table.column(name)) for name in FIELDS if name in table.column_names]
-    first, ends = parts[0]
     if len(parts) == 1:
-        digests = [xxh3_128_digest(first[at:end]) for at, end in pairwise(ends)]
+        ((buffer, ends),) = parts
+        digests = [xxh3_128_digest(buffer[at:end]) for at, end in pairwise(ends)]
     else:
         rows = zip(*([buffer[at:end] for at, end in pairwise(ends)] for buffer, ends in parts), strict=True)
         digests = [xxh3_128_digest(b"".join(row)) for row in rows]
@@ -28,34 +28,32 @@ def content_ids(table: Any) -> Any:
 
 def _spans(column: Any) -> tuple[memoryview, list[int]]:
     """The bytes to be hashed of all rows, and where each row's begin and the last one's end."""
+    import numpy as np
     import pyarrow
     from pyarrow import compute
 
     array = _one(column)
-    ends = None
-    if pyarrow.types.is_list(array.type):
-        ends = list(accumulate(compute.list_value_length(array).to_pylist(), initial=0))
-        turns = array.flatten()
-        texts = compute.binary_join_element_wise(turns.field("role"), turns.field("content"), RECORD)
-        joined = compute.binary_join_element_wise(texts, "", UNIT)
-    else:
-        joined = compute.binary_join_element_wise(array.fill_null(""), "", UNIT)
+    if not pyarrow.types.is_list(array.type):
+        buffer, offsets = _buffers(compute.binary_join_element_wise(array.fill_null(""), "", RECORD))
+        return buffer, offsets.tolist()
+    turns = array.flatten()
+    joined = compute.binary_join_element_wise(turns.field("role"), turns.field("content"), "", RECORD)
     buffer, offsets = _buffers(joined)
-    return buffer, offsets if ends is None else [offsets[end] for end in ends]
+    ends = np.append(0, np.cumsum(compute.list_value_length(array).to_numpy(zero_copy_only=False)))
+    return buffer, offsets[ends].tolist()
 
 
-def _buffers(texts: Any) -> tuple[memoryview, list[int]]:
-    """The characters of a string array, and its offsets into them."""
+def _buffers(texts: Any) -> tuple[memoryview, Any]:
+    """The characters of a string array that begins at its buffers' beginning, and its offsets into them."""
     import numpy as np
 
     _, offsets, characters = texts.buffers()
     wide = np.int64 if "large" in str(texts.type) else np.int32
-    found = np.frombuffer(offsets, wide, len(texts) + 1, texts.offset * np.dtype(wide).itemsize)
-    return memoryview(characters or b""), found.tolist()
+    return memoryview(characters or b""), np.frombuffer(offsets, wide, len(texts) + 1)
 
 
 def _one(column: Any) -> Any:
-    """The column as one array that begins at its buffers' beginning."""
+    """The column as one array."""
     import pyarrow
 
     return pyarrow.concat_arrays(column.chunks) if isinstance(column, pyarrow.ChunkedArray) else column
