@@ -158,6 +158,7 @@ class _Reader:
         return (
             len(self.layout.names) > 1
             and bool(header)
+            and (block.startswith(header) or b"\n" + header in block)  # quick, where the pattern is not
             and re.search(rb"(?m)^" + re.escape(header) + rb"\r?$", block) is not None
         )
 

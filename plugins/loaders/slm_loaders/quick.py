@@ -31,7 +31,7 @@ def read_block(block: bytes, delimiter: str, quote: str, names: Sequence[str], *
         return None
     data = np.frombuffer(block, np.uint8)
     breaks = np.flatnonzero(data == NEWLINE)
-    if block.count(b"\r") != block.count(b"\r\n"):
+    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
         return None
     quotes = np.flatnonzero(data == ord(quote)) if quote else breaks[:0]
     ends = breaks[np.searchsorted(quotes, breaks) % 2 == 0] if quotes.size else breaks
