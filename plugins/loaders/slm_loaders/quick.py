@@ -31,7 +31,7 @@ def read_block(block: bytes, delimiter: str, quote: str, names: Sequence[str], *
         return None
     data = np.frombuffer(block, np.uint8)
     breaks = np.flatnonzero(data == NEWLINE)
-    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
+    if b"\r" in block and np.count_nonzero(data == RETURN) != np.count_nonzero(data[breaks[breaks > 0] - 1] == RETURN):
         return None
     quotes = np.flatnonzero(data == ord(quote)) if quote else breaks[:0]
     ends = breaks[np.searchsorted(quotes, breaks) % 2 == 0] if quotes.size else breaks
