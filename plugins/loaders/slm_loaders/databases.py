@@ -27,6 +27,11 @@ class Database:
     file: Path = Path()
     table: str = ""
 
+    @property
+    def secret(self) -> str:
+        """The password; it may stand in no message."""
+        return str(self.url.password or "") if self.url is not None else ""
+
 
 def find_database(source: Source, password: str = "") -> Database:
     """The database that a source names; SlmError where the address is none, or its file is no database."""

@@ -132,7 +132,7 @@ def opened(database: Database, seconds: float, warn: Callable[[str], None]) -> I
             _begin(database.backend, connection, seconds)
             yield Session(database, connection, clock)
     except (SQLAlchemyError, UnicodeDecodeError) as error:
-        raise explained(error, database.shown, database.url, seconds) from None
+        raise explained(error, database.shown, database.secret, seconds) from None
     except RuntimeError as error:  # a driver without what its server's login needs
         if "cryptography" not in str(error):
             raise
