@@ -1,6 +1,6 @@
 """Cleaning speed side by side: normalize with exact dedup, and near_dedup, each against others that do the same.
 
-    python benchmarks/clean.py [--records 200000] [--near 50000] [--rounds 3]
+    python benchmarks/clean.py [--records 200000] [--near 20000] [--rounds 3]
 
 The data are made by a seed: records of about 200 bytes, of which 85% are clean ASCII, 10% have accents or another
 script, 5% have odd spaces, broken letters or entities, and 10% repeat an earlier one. All take turns in one process;
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from hashlib import blake2b
+from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,24 @@ from slm.plugin import Base, Hardware, Job, Work
 from slm_data.dataset import read_splits, write_splits, write_tables
 from slm_preprocessors.content import fold
 from slm_preprocessors.dedup import Dedup
+from slm_preprocessors.grams import split_words
 from slm_preprocessors.mending import mender
+from slm_preprocessors.near_dedup import NearDedup
 from slm_preprocessors.normalize import Normalize
 
 JOB = Job("benchmark", "completion", Base("scratch"))
 ACCENTS = "Le café de l'été était fermé à Noël — où êtes-vous allée, Zoë? Größe, naïve, «señor», "
-SCRIPTS = ("Съешь же ещё этих мягких французских булок, да выпей чаю. ", "天地玄黃宇宙洪荒日月盈昃辰宿列張。", "Ελληνικά ")
-BROKEN = ("GrÃ¼ÃŸe aus MÃ¼nchen. ", "it\u2019s\u00a0odd \u00a0here. ", "Tom &amp; Jerry &lt;br&gt; ", "two  spaces \r\n")
+SCRIPTS = (
+    "Съешь же ещё этих мягких французских булок, да выпей чаю. ",
+    "天地玄黃宇宙洪荒日月盈昃辰宿列張。",
+    "Ελληνικά ",
+)
+BROKEN = (
+    "GrÃ¼ÃŸe aus MÃ¼nchen. ",
+    "it\u2019s\u00a0odd \u00a0here. ",
+    "Tom &amp; Jerry &lt;br&gt; ",
+    "two  spaces \r\n",
+)
 
 
 def texts(draw: random.Random, count: int) -> list[str]:
@@ -95,7 +107,9 @@ def plain_map(split: datasets.Dataset, work: Work) -> int:
         return True
 
     mapped = split.map(
-        lambda batch: {"text": list(map(clean, batch["text"]))}, batched=True, cache_file_name=f"{work.folder}/map.cache"
+        lambda batch: {"text": list(map(clean, batch["text"]))},
+        batched=True,
+        cache_file_name=f"{work.folder}/map.cache",
     )
     kept = mapped.filter(
         lambda batch: list(map(new, batch["text"])), batched=True, cache_file_name=f"{work.folder}/filter.cache"
@@ -104,7 +118,92 @@ def plain_map(split: datasets.Dataset, work: Work) -> int:
     return len(kept)
 
 
-def compare(ways: dict[str, Callable[[Any, Work], Any]], split: Any, rounds: int, folder: Path) -> None:
+def planted(draw: random.Random, count: int) -> tuple[list[str], dict[int, tuple[int, float]]]:
+    """Texts of which some are an earlier one with words replaced: for these, which one, and their exact similarity."""
+    made, pairs = texts(draw, count * 4 // 5), {}
+    stock = " ".join(made[:2000]).split()
+    for number in range(count - len(made)):
+        wanted, edited = draw.choice((0.7, 0.75, 0.8, 0.85, 0.9, 0.95)), made[number].split()
+        while (likeness := similarity(made[number], " ".join(edited))) > wanted and len(edited) > 5:
+            edited[draw.choice((draw.randrange(len(edited)), -1))] = draw.choice(stock)
+        pairs[len(made)] = (number, likeness)
+        made.append(" ".join(edited))
+    return made, pairs
+
+
+def shingles(text: str) -> set[tuple[str, ...]]:
+    """A text's runs of three words."""
+    found = split_words(text)
+    return {tuple(found[at : at + 3]) for at in range(max(1, len(found) - 2))}
+
+
+def similarity(one: str, other: str) -> float:
+    """The exact Jaccard similarity of two texts."""
+    left, right = shingles(one), shingles(other)
+    return len(left & right) / len(left | right)
+
+
+def near(split: datasets.Dataset, work: Work) -> set[int]:
+    """The plugin: the numbers of the records that it drops."""
+    done = NearDedup().preprocess({"train": split}, JOB, work)
+    write_splits(done.splits, work.folder)
+    return set(map(int, done.dropped["train"]["id"]))
+
+
+def by_datasketch(split: datasets.Dataset, work: Work) -> set[int]:
+    """The usual way: an index of MinHashes, asked for each record in turn."""
+    from datasketch import MinHash, MinHashLSH
+
+    index, gone = MinHashLSH(0.8, 128), set()
+    runs = ([" ".join(run).encode() for run in shingles(text)] for text in split["text"])
+    for n, sketch in enumerate(MinHash.generator(runs, num_perm=128)):
+        if index.query(sketch):
+            gone.add(n)
+        else:
+            index.insert(n, sketch)
+    return gone
+
+
+def by_rensa(split: datasets.Dataset, work: Work) -> set[int]:
+    """rensa's own index, asked and filled in one call."""
+    from rensa import RMinHashDeduplicator
+
+    found = RMinHashDeduplicator(threshold=0.8, num_perm=128, use_lsh=True)
+    kept = found.add_pairs((str(n), list(map(" ".join, shingles(text)))) for n, text in enumerate(split["text"]))
+    return {n for n, new in enumerate(kept) if not new}
+
+
+def quality(gone: set[int], found: list[str], pairs: dict[int, tuple[int, float]]) -> str:
+    """Recall of the planted pairs that are alike enough; precision of all that went, by comparing with every text."""
+    holders: dict[tuple[str, ...], list[int]] = {}
+    for n, text in enumerate(found):
+        for run in shingles(text):
+            holders.setdefault(run, []).append(n)
+    right = sum(
+        any(other != n and similarity(found[n], found[other]) >= 0.8 for other in near_by(holders, found[n]))
+        for n in gone
+    )
+    lines = []
+    for low, high in ((0.8, 0.85), (0.85, 0.9), (0.9, 1.01)):
+        true = [n for n, (other, likeness) in pairs.items() if low <= likeness < high]
+        hit = sum(n in gone or pairs[n][0] in gone for n in true)
+        lines.append(f"{low}: {hit}/{len(true)} = {hit / len(true):.4f}")
+    return f"precision {right}/{len(gone)} = {right / max(1, len(gone)):.4f}; recall from {', '.join(lines)}"
+
+
+def near_by(holders: dict[tuple[str, ...], list[int]], text: str) -> set[int]:
+    """The texts that share a run with this one."""
+    return {n for run in shingles(text) for n in holders[run]}
+
+
+def available(*ways: tuple[str, str, Callable[[Any, Work], Any]]) -> dict[str, Callable[[Any, Work], Any]]:
+    """The ways whose module is installed."""
+    return {name: way for name, module, way in ways if find_spec(module)}
+
+
+def compare(
+    ways: dict[str, Callable[[Any, Work], Any]], split: Any, rounds: int, folder: Path, say: Callable[[Any], str] = str
+) -> None:
     """Let all take turns, and print what each made and how fast, the first as measure of the others."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     results = {}
@@ -117,14 +216,14 @@ def compare(ways: dict[str, Callable[[Any, Work], Any]], split: Any, rounds: int
     base = statistics.median(next(iter(seconds.values())))
     for name, found in seconds.items():
         middle = statistics.median(found)
-        print(f"{name:30} {len(split) / middle:10,.0f} records/s {base / middle:7.2f} x   {results[name]}")
+        print(f"{name:30} {len(split) / middle:10,.0f} records/s {base / middle:7.2f} x   {say(results[name])}")
 
 
 def main() -> None:
     """Make the data, take turns, print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=200_000)
-    parser.add_argument("--near", type=int, default=50_000)
+    parser.add_argument("--near", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     datasets.disable_progress_bars()
@@ -132,6 +231,13 @@ def main() -> None:
         split = records(texts(random.Random(0), asked.records), Path(name) / "data")
         print(f"normalize + dedup of {len(split):,} records: kept")
         compare({"datasets.map and filter": plain_map, "normalize, dedup": ours}, split, asked.rounds, Path(name))
+        found, pairs = planted(random.Random(1), asked.near)
+        split = records(found, Path(name) / "near")
+        print(f"near duplicates of {len(split):,} records, {len(pairs):,} of them planted")
+        ways = available(
+            ("datasketch", "datasketch", by_datasketch), ("rensa", "rensa", by_rensa), ("near_dedup", "numpy", near)
+        )
+        compare(ways, split, asked.rounds, Path(name), lambda gone: quality(gone, found, pairs))
 
 
 if __name__ == "__main__":
