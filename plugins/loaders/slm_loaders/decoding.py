@@ -10,6 +10,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
 
 from slm.plugin import SlmError
 
@@ -34,8 +36,10 @@ def check_encoding(name: str) -> str:
         raise SlmError(f"encoding: '{name}' is not known; say for instance 'utf-8', 'cp1252' or 'utf-16'") from None
 
 
-def read_utf8(file: File, encoding: str, warn: Callable[[str], None], *, guess: bool = True) -> Iterator[bytes]:
-    """The file as UTF-8 without a byte order mark, cut at line ends.
+def read_utf8(
+    file: File, encoding: str, warn: Callable[[str], None], *, guess: bool = True, lines: bool = True
+) -> Iterator[bytes]:
+    """The file as UTF-8 without a byte order mark, cut at line ends; or, without `lines`, between letters.
 
     `encoding` is what the user stated, or empty. Bytes that are no UTF-8 in a UTF-8 file come through as they are.
     With `guess` off no encoding is guessed that has no sign of its own.
@@ -47,10 +51,11 @@ def read_utf8(file: File, encoding: str, warn: Callable[[str], None], *, guess: 
     name = stated if stated and not stated.startswith("utf-16") else found or stated or "utf-8"
     first = first[len(mark) :] if mark and name == found else first
     whole = _joined(first, chunks)
+    cut = partial(_whole_lines, address=file.address) if lines else _whole_letters
     if name not in ("utf-8", "ascii"):
-        return _whole_lines(_transcoded(whole, name, file.address), file.address)
-    lines = _whole_lines(whole, file.address)
-    return lines if stated or not guess else _guessed(lines, file.address, warn)
+        return cut(_transcoded(whole, name, file.address))
+    pieces = cut(whole)
+    return pieces if stated or not guess else _guessed(pieces, file.address, warn)
 
 
 def _signed(head: bytes) -> tuple[str, bytes]:
@@ -90,12 +95,30 @@ def _whole_lines(chunks: Iterable[bytes], address: str) -> Iterator[bytes]:
         yield b"".join(rest)
 
 
-def _guessed(pieces: Iterable[bytes], address: str, warn: Callable[[str], None]) -> Iterator[bytes]:
-    legacy, letters, warned = "", False, False
+def _whole_letters(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        chunk = rest + chunk
+        cut = len(chunk) - _begun(chunk[-3:])
+        yield chunk[:cut]
+        rest = chunk[cut:]
+    if rest:
+        yield rest
+
+
+def _begun(tail: bytes) -> int:
+    """How many bytes at the end begin a letter that they don't end."""
+    for n, byte in enumerate(reversed(tail), start=1):
+        if byte >= 0xC0:
+            return n if n < 2 + (byte >= 0xE0) + (byte >= 0xF0) else 0
+        if byte < 0x80:
+            return 0
+    return 0
+
+
+def _guessed(pieces: Iterator[bytes], address: str, warn: Callable[[str], None]) -> Iterator[bytes]:
+    letters, warned = False, False
     for piece in pieces:
-        if legacy:
-            yield from _transcoded([piece], legacy, address)
-            continue
         try:
             piece.decode("utf-8")
             letters = letters or not piece.isascii()
@@ -107,8 +130,8 @@ def _guessed(pieces: Iterable[bytes], address: str, warn: Callable[[str], None])
             else:
                 legacy = guess_encoding(piece)
                 warn(f"{address}: not UTF-8, read as {legacy}; state its encoding if that is wrong")
-                yield from _transcoded([piece], legacy, address)
-                continue
+                yield from _transcoded(chain([piece], pieces), legacy, address)
+                return
         yield piece
 
 
