@@ -11,11 +11,8 @@ import random
 import re
 import ssl
 import time
-import zlib
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_network
@@ -24,7 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import field, frozen
 
-from slm.plugin import SlmError, Source
+from slm.plugin import SlmError
+
+from .addresses import Failure, at_home, joined, login, origin, parsed, shown
+from .answers import Answer, Limits, bounded, decoded, refuse
 
 if TYPE_CHECKING:
     from .dialing import Clock
@@ -32,47 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ANYWHERE = ("0.0.0.0/0", "::/0")
 REDIRECTS = (301, 302, 303, 307, 308)
-BUSY = (429, 502, 503, 504)
-SAYS = {
-    400: "the server can't understand the request (400); check the address and its parameters",
-    401: "a login is wanted (401); state the right user and password, or token",
-    403: "access is refused (403); check that the login may read it, and that the site allows programs",
-    404: "there is no such page (404); check the address",
-    410: "the page is gone (410); leave it out",
-    429: "too many requests (429), still after {retries} retries; lower the rate or come again later",
-}
-
-
-class Failure(SlmError):
-    """What became of a request. `why` is the message without the address; `again` whether a repetition may help."""
-
-    def __init__(self, url: str, why: str, *, status: int = 0, again: bool = False, wait: float = 0) -> None:
-        super().__init__(f"{shown(url)}: {why}")
-        self.why, self.status, self.again, self.wait = why, status, again, wait
-
-
-@frozen
-class Limits:
-    """What a request may take: seconds to connect, between two pieces, and in all; bytes; redirects; repetitions after
-    a failure that may pass, and the seconds that a server may ask to wait for one."""
-
-    connect: float = 10
-    read: float = 30
-    total: float = 120
-    size: int = 64 << 20
-    redirects: int = 10
-    retries: int = 4
-    patience: float = 120
-
-
-@frozen(eq=False)
-class Answer:
-    """An answer whose body is still to be read; names of headers are in lower case."""
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    chunks: Iterator[bytes]
 
 
 @frozen(eq=False)
@@ -113,12 +72,15 @@ class Client:
         self.clock.start(self.limits.total)
         target, seen = url, {url}
         for _ in range(self.limits.redirects + 1):
-            with self._sent(target, headers or {}, method, content) as answer:
-                if answer.status not in REDIRECTS or not answer.headers.get("location"):
-                    _refuse(answer, self.limits)
-                    yield answer
-                    return
-                target = joined(target, answer.headers["location"])
+            try:
+                with self._sent(target, headers or {}, method, content) as answer:
+                    if answer.status not in REDIRECTS or not answer.headers.get("location"):
+                        refuse(answer, self.limits)
+                        yield answer
+                        return
+                    target = joined(target, answer.headers["location"])
+            except Failure as failure:
+                raise failure if failure.url == url else failure.redirected(url) from None
             if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
                 method, content = "GET", None
             if target in seen:
@@ -132,7 +94,7 @@ class Client:
 
         parts = parsed(url)
         own = {"user-agent": f"slm/{version('slm-builder')}", "accept-encoding": "gzip, deflate", "accept": "*/*"}
-        secret = self.secret if _at_home(self.home, origin(url)) else {}
+        secret = self.secret if at_home(self.home, origin(url)) else {}
         sent = {name.lower(): value for name, value in {**own, **headers, **secret}.items()}
         limits = self.limits
         timeouts = {"connect": limits.connect, "read": limits.read, "write": limits.read, "pool": limits.connect}
@@ -147,8 +109,8 @@ class Client:
             for name, value in reply.headers:
                 key, text = name.decode("latin-1").lower(), value.decode("latin-1")
                 found[key] = f"{found[key]}, {text}" if key in found else text
-            chunks = _decoded(reply.iter_stream(), "" if method == "HEAD" else found.get("content-encoding", ""), url)
-            yield Answer(url, reply.status, found, _bounded(chunks, found, limits, url))
+            chunks = decoded(reply.iter_stream(), "" if method == "HEAD" else found.get("content-encoding", ""), url)
+            yield Answer(url, reply.status, found, bounded(chunks, found, limits, url))
 
     def _pool(self, parts: Any) -> Any:
         from urllib.request import proxy_bypass
@@ -215,129 +177,6 @@ def retried(attempt: Callable[[], T], limits: Limits) -> T:
                 raise
             time.sleep(failure.wait or min(30.0, 0.5 * 2**n) * random.uniform(0.5, 1.0))
     return attempt()
-
-
-def shown(url: str) -> str:
-    """The address as messages may name it."""
-    return Source(url).shown
-
-
-def parsed(url: str) -> Any:
-    """The address in parts (httpx.URL); SlmError for one that is none, or not of the web."""
-    import httpx
-
-    try:
-        parts = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError):
-        raise SlmError(f"{shown(url)}: is not an address of the web; check its host and characters") from None
-    if parts.scheme not in ("http", "https") or not parts.host or not 0 < (parts.port or 80) < 65536:
-        raise SlmError(f"{shown(url)}: is not an address of the web; it needs https:// and a host")
-    return parts
-
-
-def joined(url: str, link: str) -> str:
-    """The address that a link on a page leads to, without a user or password."""
-    import httpx
-
-    try:
-        return str(httpx.URL(url).join(link).copy_with(userinfo=b""))
-    except (httpx.InvalidURL, UnicodeError):
-        raise Failure(url, "leads to something that is not an address of the web; check the address") from None
-
-
-def origin(url: str) -> str:
-    """Scheme, host and port of an address."""
-    parts = parsed(url)
-    return f"{parts.scheme}://{parts.host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-
-
-def _at_home(home: str, place: str) -> bool:
-    """Whether credentials for `home` may go to `place`: the same origin, or its change to https on the usual ports."""
-    secure = re.sub(r"^http://(.*):80$", r"https://\1:443", home)
-    return place in (home, secure)
-
-
-def login(url: str) -> dict[str, str]:
-    """The header for the user and password that stand in an address."""
-    parts = parsed(url)
-    return basic(parts.username, parts.password) if parts.userinfo else {}
-
-
-def basic(user: str, password: str) -> dict[str, str]:
-    """The header for a user and a password."""
-    return {"authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
-
-
-def _refuse(answer: Answer, limits: Limits) -> None:
-    status = answer.status
-    if 200 <= status < 300 or status == 304:
-        return
-    wait = _asked_pause(answer.headers.get("retry-after", "")) if status in BUSY else 0
-    say = SAYS.get(status, "").format(retries=limits.retries)
-    if wait > limits.patience:
-        say = f"the server asks to wait {wait:,.0f} s ({status}); come again then"
-    elif not say and status >= 500:
-        say = f"the server failed ({status}); try again later"
-    say = say or f"the server answers {status}, which is no page; check the address"
-    raise Failure(answer.url, say, status=status, again=status in BUSY, wait=wait)
-
-
-def _asked_pause(text: str) -> float:
-    """The seconds that a Retry-After header asks for, which may be a date."""
-    if re.fullmatch(r"\s*\d{1,9}\s*", text):
-        return max(0.01, float(text))
-    try:
-        return max(0.01, parsedate_to_datetime(text).timestamp() - time.time()) if text else 0
-    except (ValueError, OverflowError):
-        return 0
-
-
-def _bounded(chunks: Iterator[bytes], headers: Mapping[str, str], limits: Limits, url: str) -> Iterator[bytes]:
-    size, said = 0, headers.get("content-length", "")
-    large = f"over the limit of {_bytes(limits.size)}"
-    if said.isdigit() and int(said) > limits.size:
-        raise Failure(url, f"the answer has {_bytes(int(said))}, {large}; fetch it by other means and name the file")
-    for chunk in chunks:
-        size += len(chunk)
-        if size > limits.size:
-            raise Failure(url, f"the answer is {large}; fetch it by other means and name the file")
-        yield chunk
-
-
-def _bytes(size: int) -> str:
-    for unit, name in ((30, "GB"), (20, "MB"), (10, "KB")):
-        if size >= 1 << unit:
-            return f"{size / (1 << unit):.3g} {name}"
-    return f"{size} bytes"
-
-
-def _decoded(chunks: Iterator[bytes], encoding: str, url: str) -> Iterator[bytes]:
-    """The body without its transport compression, in pieces of bounded size."""
-    kinds = [kind for kind in re.split(r"[,\s]+", encoding.lower()) if kind not in ("", "identity")]
-    if not kinds:
-        yield from chunks
-        return
-    if len(kinds) > 1 or kinds[0] not in ("gzip", "x-gzip", "deflate"):
-        raise Failure(url, f"the answer is packed as '{encoding[:40]}', which was not asked for; report it to the site")
-    unpack, seen = zlib.decompressobj(47), False
-    try:
-        for chunk in chunks:
-            if not seen and kinds == ["deflate"] and not _has_zlib_head(chunk):
-                unpack = zlib.decompressobj(-15)  # many servers mean this by deflate
-            seen = seen or bool(chunk)
-            while chunk:
-                if unpack.eof:
-                    unpack = zlib.decompressobj(47)
-                yield unpack.decompress(chunk, 1 << 20)
-                chunk = unpack.unconsumed_tail or unpack.unused_data
-    except zlib.error:
-        raise Failure(url, "the answer's compression is broken; try again later", again=True) from None
-    if seen and not unpack.eof:
-        raise Failure(url, "the compressed answer broke off; try again later", again=True)
-
-
-def _has_zlib_head(chunk: bytes) -> bool:
-    return len(chunk) > 1 and chunk[0] & 15 == 8 and int.from_bytes(chunk[:2]) % 31 == 0
 
 
 @contextmanager

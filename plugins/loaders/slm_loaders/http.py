@@ -10,7 +10,9 @@ from shutil import disk_usage
 
 from slm.plugin import SlmError, Source, Work
 
-from .client import Answer, Client, Failure, Limits, open_client, parsed, retried, shown
+from .addresses import Failure, parsed, shown, stated_headers
+from .answers import Answer, Limits
+from .client import Client, open_client, retried
 
 LARGEST = 8 << 30
 """Bytes a fetched file may have."""
@@ -50,15 +52,16 @@ def download(source: Source, work: Work, *, private: bool = False, limit: int = 
     return file
 
 
-def remote_state(source: Source, *, private: bool = False) -> str | None:
+def remote_state(source: Source, *, private: bool = False, headers: tuple[str, ...] = ()) -> str | None:
     """The ETag, or the date and size, of what is at an address; None where the server says neither or fails."""
     limits = Limits(connect=5, read=10, total=20, retries=0)
     try:
-        with open_client(source.address, private=private, limits=limits) as client:
-            headers = client.get(source.address, {"accept-encoding": "identity"}, "HEAD").headers
+        secret = stated_headers(headers)
+        with open_client(source.address, private=private, secret=secret, limits=limits) as client:
+            found = client.get(source.address, {"accept-encoding": "identity"}, "HEAD").headers
     except SlmError:
         return None
-    parts = [headers.get("etag"), headers.get("last-modified"), headers.get("content-length")]
+    parts = [found.get("etag"), found.get("last-modified"), found.get("content-length")]
     return " ".join(part for part in parts if part) if parts[0] or parts[1] else None
 
 
