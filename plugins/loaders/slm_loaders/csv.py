@@ -106,7 +106,7 @@ class _Reader:
         if not self._repeats_header(block):
             quick = read_block(block, layout.delimiter, layout.quote, layout.names, final=final)
             if quick is not None:
-                batch = Batch(quick.table, self.address, (quick.lines + line).tolist())
+                batch = Batch(quick.table, self.address, quick.lines + line)
                 return (batch if quick.table.num_rows else None), quick.used, quick.breaks
         return self._careful(block, line, final=final)
 

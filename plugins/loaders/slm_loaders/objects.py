@@ -12,6 +12,8 @@ from typing import Any
 
 from slm.plugin import Batch, Reject
 
+from .decoding import is_utf8
+
 JSON = {b"slm": b"json"}
 NEWLINE, RETURN = 10, 13
 DEEP = 1000
@@ -22,10 +24,7 @@ def read_quick(block: bytes, address: str, line: int) -> Batch | None:
     """The rows of a block of whole lines that begins at `line`; None unless each line holds just one sound object."""
     import numpy as np
 
-    try:
-        if not block.isascii():
-            block.decode("utf-8")
-    except UnicodeDecodeError:
+    if not block.isascii() and not is_utf8(block):
         return None
     data = np.frombuffer(block, np.uint8)
     breaks = np.flatnonzero(data == NEWLINE)
@@ -38,7 +37,7 @@ def read_quick(block: bytes, address: str, line: int) -> Batch | None:
     table = _parsed(block)
     if table is None or table.num_rows != len(starts):
         return None
-    return Batch(table, address, (np.searchsorted(breaks, starts) + line).tolist())
+    return Batch(table, address, np.searchsorted(breaks, starts) + line)
 
 
 def _whole(data: Any, starts: Any, ends: Any) -> bool:
@@ -53,7 +52,10 @@ def _deep(data: Any, starts: Any) -> bool:
     """Whether a line may be nested more than `DEEP` levels: pyarrow's parser overflows its stack on very many."""
     import numpy as np
 
-    openers = np.flatnonzero((data == ord("{")) | (data == ord("[")))
+    are = (data == ord("{")) | (data == ord("["))
+    if np.count_nonzero(are) < len(starts) + DEEP:
+        return False
+    openers = np.flatnonzero(are)
     return bool(np.diff(np.searchsorted(openers, np.append(starts, len(data)))).max(initial=0) > DEEP)
 
 
