@@ -1,33 +1,23 @@
-"""Documents read in a process of their own: one that hangs, crashes or fills memory costs itself only.
-
-Run as a module it answers requests, one a line of JSON, until its input ends.
-"""
+"""Which module reads which document, told by suffix and first bytes."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import logging
-import subprocess
-import sys
-import threading
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import attrs
-from attrs import field, frozen
 
 from slm.plugin import SlmError
 
 from .archives import opened, read_member
 from .blocks import Document, Fault
+from .isolated import Child
 
-MEMORY = 4 << 30
 LARGEST = 512 << 20
 BINARY = b"\xd0\xcf\x11\xe0"
+
 READERS: Mapping[str, str] = {
     ".pdf": "pdf read_pdf password",
     **dict.fromkeys((".docx", ".docm", ".dotx"), "word read_docx"),
@@ -44,91 +34,22 @@ OLD = (".doc", ".dot", ".ppt", ".pps")
 """Suffixes of the old binary formats; what is in such a file is now and then of another kind, and read as that."""
 
 
-@frozen(eq=False)
-class Converter:
-    """Reads documents in a child process, which is started when first needed and again whenever it is lost."""
-
-    seconds: float
-    password: str = field(default="", repr=False)
-    whole: bool = False
-    children: list[subprocess.Popen[bytes]] = field(factory=list, init=False)
-
-    def __enter__(self) -> Converter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._end()
-
-    def read(self, path: Path, address: str) -> Document:
-        """The document; SlmError, in one line that names it, where it can't be read."""
-        asked = {"path": str(path.absolute()), "address": address, "password": self.password, "whole": self.whole}
-        late = threading.Event()
-        answer = self._ask(json.dumps(asked).encode() + b"\n", late)
-        if answer is None:
-            code = self._end()
-            why = f"is not read within {self.seconds:g} seconds" if late.is_set() else f"crashes its reader ({code})"
-            raise SlmError(f"{address}: {why}; leave it out" + " or set seconds higher" * late.is_set())
-        if "missing" in answer:
-            raise ModuleNotFoundError(f"No module named {answer['missing']!r}", name=answer["missing"])
-        if "error" in answer:
-            raise SlmError(answer["error"])
-        faults = tuple(Fault(**each) for each in answer["faults"])
-        return Document(answer["title"], tuple(answer["lines"]), tuple(answer["pages"]), faults)
-
-    def _ask(self, request: bytes, late: threading.Event) -> dict[str, Any] | None:
-        """The child's answer; None where it ends without one, or is `late` and is ended."""
-        child = self._child()
-
-        def end() -> None:
-            late.set()
-            child.kill()
-
-        assert child.stdin is not None
-        assert child.stdout is not None
-        timer = threading.Timer(self.seconds, end)
-        timer.start()
-        try:
-            child.stdin.write(request)
-            child.stdin.flush()
-            line = child.stdout.readline()
-        except BrokenPipeError:
-            line = b""
-        finally:
-            timer.cancel()
-        return json.loads(line) if line.endswith(b"\n") else None
-
-    def _child(self) -> subprocess.Popen[bytes]:
-        if not self.children:
-            command = [sys.executable, "-P", "-m", __name__]
-            pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
-            self.children.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere))
-        return self.children[0]
-
-    def _end(self) -> int | None:
-        """End the child, if there is one; its exit code."""
-        if not self.children:
-            return None
-        child = self.children.pop()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        try:
-            return child.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            return child.wait()
+def read_document(child: Child, file: Path, address: str, password: str, whole: bool) -> Document:
+    """The document at a path, read in a child process; SlmError, in one line that names it, where it can't be read."""
+    arguments = {"path": str(file.absolute()), "password": password, "whole": whole}
+    (made,) = child.run("converting.convert", address, **arguments)
+    faults = tuple(Fault(**each) for each in made["faults"])
+    return Document(made["title"], tuple(made["lines"]), tuple(made["pages"]), faults)
 
 
-def convert(path: Path, address: str, options: Mapping[str, Any]) -> Document:
-    """The document at a path, read here and now by the reader for what is in it."""
-    from importlib import import_module
-
-    if path.stat().st_size > LARGEST:
+def convert(path: str, address: str, **options: Any) -> Iterator[dict[str, Any]]:
+    """The document at a path as a value for JSON, read here and now by the reader for what is in it."""
+    file = Path(path)
+    if file.stat().st_size > LARGEST:
         raise SlmError(f"{address}: is over {LARGEST >> 20} MB large; split it first")
-    module, function, *wanted = READERS[kind_of(path, address)].split()
+    module, function, *wanted = READERS[kind_of(file, address)].split()
     read: Callable[..., Document] = getattr(import_module(f".{module}", __package__), function)
-    return read(path, address, **{name: options[name] for name in wanted})
+    yield attrs.asdict(read(file, address, **{name: options[name] for name in wanted}))
 
 
 def kind_of(path: Path, address: str) -> str:
@@ -172,45 +93,3 @@ def _packed_kind(path: Path, address: str) -> str:
     if suffix not in (".docx", ".pptx", ".odt", ".odp", ".epub"):
         raise SlmError(f"{address}: is an archive, and no document of a kind that can be read; unpack it first")
     return suffix
-
-
-def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """A document as JSON; an error of any kind as one line: parsers raise whatever they come upon in a damaged file."""
-    address = request["address"]
-    try:
-        made = convert(Path(request["path"]), address, request)
-    except SlmError as error:
-        return {"error": str(error)}
-    except ImportError as error:
-        return {"missing": error.name or str(error)}
-    except MemoryError:
-        return {"error": f"{address}: needs over {MEMORY >> 30} GB of memory to be read; split it first"}
-    except OSError as error:
-        return {"error": f"{address}: can't be read ({error.strerror or error})"}
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
-        return {"error": f"{address}: is damaged, or of a kind that can't be read ({said}); save it anew"}
-    return attrs.asdict(made)
-
-
-def _bound_memory() -> None:
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY if hard < 0 else min(MEMORY, hard), hard))
-
-
-def main() -> None:
-    """Answer requests until there are no more."""
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
-    _bound_memory()
-    out, sys.stdout = sys.stdout.buffer, sys.stderr
-    for line in sys.stdin.buffer:
-        out.write(json.dumps(answer(json.loads(line))).encode() + b"\n")
-        out.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -96,8 +96,8 @@ def find_layout(
     if header is None:
         header, why = find_header([row.cells for row in rows if row.cells])
         notes += [] if header else [f"the first line is read as data ({why}); columns are column_1, column_2, ..."]
-    called = tuple(names) or _header_names(cells if header else [""] * len(cells))
-    _refuse_twins(called, f"{address}:{first.line}")
+    called = tuple(names) or header_names(cells if header else [""] * len(cells))
+    refuse_twins(called, f"{address}:{first.line}")
     start, line = (
         (first.end, first.line + _breaks(head[first.start : first.end])) if header else (first.start, first.line)
     )
@@ -163,11 +163,13 @@ def _without_comments(rows: list[Row]) -> tuple[list[Row], list[str]]:
     return body, [f"lines {rows[0].line} to {rows[at - 1].line} are remarks before the header"]
 
 
-def _header_names(cells: Sequence[str]) -> tuple[str, ...]:
+def header_names(cells: Sequence[str]) -> tuple[str, ...]:
+    """The names of the columns: the header's cells, and a number where one is empty."""
     return tuple(cell.strip() or f"column_{n + 1}" for n, cell in enumerate(cells))
 
 
-def _refuse_twins(names: Sequence[str], place: str) -> None:
+def refuse_twins(names: Sequence[str], place: str) -> None:
+    """SlmError where two columns have one name."""
     for name, count in Counter(names).items():
         if count > 1:
             at = " and ".join(str(n + 1) for n, each in enumerate(names) if each == name)

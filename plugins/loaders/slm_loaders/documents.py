@@ -13,9 +13,10 @@ from attrs.validators import gt
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source, Work, hookimpl
 
 from .blocks import Document
-from .converting import OLD, READERS, Converter
+from .converting import OLD, READERS, read_document
 from .files import File, file_state, find_files
 from .folders import find_inside
+from .isolated import Child
 from .passages import HEADING, Passage, cut, to_batches
 from .text import MARKDOWN, SUFFIXES, read_lines
 
@@ -58,11 +59,11 @@ class Documents:
         else:
             files, rejected = find_files(source, work, private=self.private), []
             many = len(files) > 1
-        with Converter(self.seconds, self.password, self.whole) as converter:
-            yield from to_batches(self._all(files, many, converter, rejected, work), rejected, paged=True)
+        with Child(self.seconds) as child:
+            yield from to_batches(self._all(files, many, child, rejected, work), rejected, paged=True)
 
     def _all(
-        self, files: Iterable[File], many: bool, converter: Converter, rejected: list[Reject], work: Work
+        self, files: Iterable[File], many: bool, child: Child, rejected: list[Reject], work: Work
     ) -> Iterator[tuple[str, Passage]]:
         """The passages of all files. One of many that can't be read is rejected; of one alone it is the error."""
         files = list(files)
@@ -70,7 +71,7 @@ class Documents:
             work.progress(n, len(files), "files")
             try:
                 empty = True
-                for passage in self._passages(file, many, converter, rejected, work):
+                for passage in self._passages(file, many, child, rejected, work):
                     empty = False
                     yield file.address, passage
                 if empty:
@@ -80,16 +81,14 @@ class Documents:
                     raise
                 rejected.append(Reject(file.address, str(error).removeprefix(f"{file.address}: ")))
 
-    def _passages(
-        self, file: File, many: bool, converter: Converter, rejected: list[Reject], work: Work
-    ) -> Iterator[Passage]:
+    def _passages(self, file: File, many: bool, child: Child, rejected: list[Reject], work: Work) -> Iterator[Passage]:
         if file.kind in SUFFIXES:
             markdown = file.kind in MARKDOWN
             auto = "file" if many else "section" if markdown else "paragraph"
             per = {"auto": auto, "page": "file"}.get(self.per, self.per)
             yield from cut(read_lines(file, self.encoding, work), per, file.address)
             return
-        made = converter.read(file.path, file.address)
+        made = read_document(child, file.path, file.address, self.password, self.whole)
         rejected += [Reject(f"{file.address}, {fault.place}", fault.why) for fault in made.faults]
         yield from passages_of(made, self._per(made, many), file.address)
 
