@@ -45,7 +45,7 @@ def cluster(sets: Sets, threshold: float, labels: Any = None) -> Clusters:
             one, other = _possible(sets, threshold, labels, one[open_], other[open_])
             effort -= len(group) + int((sets.sizes[one] + sets.sizes[other]).sum())
             like = jaccards(sets, one, other) >= threshold
-            of = _joined(of, one[like], other[like])
+            of = joined(of, one[like], other[like])
             begins, counts = begins[counts > 1], counts[counts > 1]
             if effort < 0:
                 partly += len(begins)
@@ -83,7 +83,7 @@ def _possible(sets: Sets, threshold: float, labels: Any, one: Any, other: Any) -
     return one[fit], other[fit]
 
 
-def _joined(of: Any, one: Any, other: Any) -> Any:
+def joined(of: Any, one: Any, other: Any) -> Any:
     """The clusters with those of each pair made one; a cluster is named by its lowest row."""
     import numpy as np
 
@@ -108,10 +108,11 @@ class Doubles:
     partly: int
 
 
-def doubles(sets: Sets, of: Any, threshold: float, rank: Any) -> Doubles:
+def doubles(sets: Sets, of: Any, threshold: float, rank: Any, fixed: Any = None) -> Doubles:
     """In each cluster the text of the lowest rank stands for all that are like it; of the others the next, and so on.
 
-    So no text goes that is not like one that stays, and no two that stay are alike.
+    So no text goes that is not like one that stays, and no two that stay are alike. With `fixed` (true for some, whose
+    ranks are the lowest) only these stand for others, and none of them goes.
     """
     import numpy as np
 
@@ -123,8 +124,10 @@ def doubles(sets: Sets, of: Any, threshold: float, rank: Any) -> Doubles:
     while len(rows) and effort > 0:
         leads = np.concatenate([[True], of[rows][1:] != of[rows][:-1]])
         stands, other = rows[leads][np.cumsum(leads) - 1][~leads], rows[~leads]
+        if fixed is not None:
+            stands, other = stands[fixed[stands]], other[fixed[stands]]
         likeness = jaccards(sets, stands, other)
-        like = likeness >= threshold
+        like = (likeness >= threshold) & (True if fixed is None else ~fixed[other])
         found.append((other[like], stands[like], likeness[like]))
         effort -= int((sets.sizes[stands] + sets.sizes[other]).sum())
         rows = other[~like]

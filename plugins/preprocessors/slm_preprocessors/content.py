@@ -45,9 +45,12 @@ def tables(split: datasets.Dataset) -> Iterator[Any]:
 
 
 def values(split: datasets.Dataset, rows: Any, name: str) -> list[Any]:
-    """One column's values of the given rows."""
-    chosen = split.select_columns([name]).select(rows)
-    return [value for table in tables(chosen) for value in table.column(name).to_pylist()]
+    """One (small) column's values of the given rows."""
+    import numpy as np
+    import pyarrow
+
+    column = [part for table in tables(split.select_columns([name])) for part in table.column(name).chunks]
+    return pyarrow.chunked_array(column).take(pyarrow.array(np.asarray(rows, np.int64))).to_pylist() if column else []
 
 
 def fields(names: Sequence[str]) -> tuple[str, ...]:

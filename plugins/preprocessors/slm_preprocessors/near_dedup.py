@@ -79,7 +79,6 @@ class NearDedup:
         rows = np.arange(len(split))
         rank = rows if self.keep == "first" else np.lexsort((rows, -sets.sizes)).argsort()
         found = doubles(sets, clusters.of, self.threshold, rank)
-        file.unlink()
         return Doubles(found.rows, found.stands, found.likeness, found.partly + clusters.partly)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, lt
+from attrs.validators import and_, ge, le, lt
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, SlmError, Work, hookimpl
 
-from .aside import put_aside
-from .content import prints
-from .shares import held_out
+from .aside import put_aside, taken
+from .content import prints, values
+from .dates import read_dates
+from .leakage import Likeness, clusters_among, divisible, likeness, repeated, together
+from .shares import fold_rows, held_out, latest
 
 if TYPE_CHECKING:
     import datasets
@@ -35,6 +37,25 @@ class Split:
     stratify: Literal["auto", "label", "none"] = field(
         default="auto", metadata={"help": "label: each label in proportion; auto: where there are labels."}
     )
+    group: str = field(
+        default="", metadata={"help": "A kept column: records with the same value there never stand in two sets."}
+    )
+    time: str = field(default="", metadata={"help": "A kept column of dates: the latest records are the test set."})
+    folds: int = field(
+        default=0,
+        validator=ge(0),
+        metadata={"help": "Cross-validation: into how many parts the records go; one of them is the test set."},
+    )
+    fold: int = field(default=0, validator=ge(0), metadata={"help": "Which of the folds is the test set, from 0."})
+    leakage: Literal["move", "report", "off"] = field(
+        default="move",
+        metadata={"help": "Near duplicates: move keeps them in one set; report only counts those across sets."},
+    )
+    threshold: float = field(
+        default=0.8,
+        validator=and_(ge(0.2), le(1.0)),
+        metadata={"help": "How alike near duplicates are: the share of runs of three words that both have."},
+    )
 
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         lacking = self.lacking(job.splits)
@@ -46,8 +67,9 @@ class Split:
     def lacking(self, splits: Any) -> dict[str, float]:
         """The sets to be made, and their shares."""
         made = {}
-        if not any(name.startswith("test") for name in splits) and self.test:
-            made["test"] = self.test
+        share = 1 / self.folds if self.folds else self.test
+        if not any(name.startswith("test") for name in splits) and share:
+            made["test"] = share
         if "validation" not in splits and self.validation:
             made["validation"] = self.validation
         return made
@@ -56,36 +78,153 @@ class Split:
     def preprocess(self, splits: Mapping[str, datasets.Dataset], job: Job, work: Work) -> Processed:
         import numpy as np
 
+        self._check(splits)
+        train, given = splits["train"], {name: each for name, each in splits.items() if name != "train"}
+        found = prints(train, "input", "punctuation")
+        leaked, names = repeated(found, {n: prints(each, "input", "punctuation") for n, each in given.items()})
+        whys = dict(zip(np.flatnonzero(leaked).tolist(), (f"leaked: it stands in {n} too" for n in names), strict=True))
+        near = likeness([train, *given.values()], self.threshold, work) if self.leakage != "off" else None
+        if near and near.clusters.partly:
+            work.warn("split: too many are half alike to compare them all; some near duplicates may be across sets")
+        if near and self.leakage == "move" and given:
+            whys = self._near_given(near, train, given, work) | whys
+        rest = np.setdiff1d(np.arange(len(train)), list(whys))
+        keys, alike = self._keys(train, rest, found[rest], near if self.leakage == "move" else None, work)
+        parts = {name: rest[rows] for name, rows in self._parts(train, rest, keys, splits, work.seed).items()}
+        made = {name: taken(train, rows, name, work) for name, rows in parts.items()}
+        moved = sum(len(rows) for name, rows in parts.items() if name != "train")
+        report = {"kept": len(parts["train"]), "moved": moved, "leaked": len(whys)}
+        rows = sorted(whys)
+        dropped = {"train": put_aside(train, rows, [whys[n] for n in rows], "train", work)} if rows else {}
+        examples = [f"{row['source']}: {row['why']}" for each in dropped.values() for row in each.take(3)] + alike
+        if near and self.leakage == "report":
+            across = self._across(near, train, given, parts["train"])
+            report["alike"] = len(across)
+            examples += across[:3]
+        return Processed({**splits, **made}, report, dropped, tuple(examples))
+
+    def _check(self, splits: Mapping[str, datasets.Dataset]) -> None:
+        """Raise SlmError for what can't be done with these splits."""
         if "train" not in splits:
             raise SlmError(f"split: no source gives training records (only {', '.join(splits)})")
-        train = splits["train"]
-        shares = self.lacking(splits)
-        if sum(shares.values()) >= 1:
+        if sum(self.lacking(splits).values()) >= 1:
             raise SlmError("split: test and validation together are the whole set; hold out less")
-        found = prints(train, "input", "punctuation")
-        leaked, whys = _leaked(found, {name: each for name, each in splits.items() if name != "train"})
-        rest = np.flatnonzero(~leaked)
-        labels = train.select(rest)["label"] if self._stratified(train) else None
-        parts = {name: rest[rows] for name, rows in held_out(found[rest], labels, shares, work.seed).items()}
-        made = {name: train.select(rows) for name, rows in parts.items()}
-        dropped = {"train": put_aside(train, np.flatnonzero(leaked), whys, "train", work)} if leaked.any() else {}
-        moved = sum(len(rows) for name, rows in parts.items() if name != "train")
-        report = {"kept": len(parts["train"]), "moved": moved, "leaked": int(leaked.sum())}
-        examples = tuple(f"{row['source']}: {row['why']}" for each in dropped.values() for row in each.take(3))
-        return Processed({**splits, **made}, report, dropped, examples)
-
-    def _stratified(self, train: datasets.Dataset) -> bool:
-        if self.stratify == "label" and "label" not in train.column_names:
+        if (self.folds or self.fold) and not self.fold < self.folds > 1:
+            raise SlmError(
+                f"split.fold: {self.fold} is none of {self.folds} folds; they count from 0, and are 2 or more"
+            )
+        if self.folds and self.time:
+            raise SlmError("split.folds: by time, there is one latest part and no folds; set folds or time, not both")
+        if self.folds and "test" not in self.lacking(splits):
+            raise SlmError("split.folds: a source is a test set already; leave out that source, or folds")
+        names = splits["train"].column_names
+        for option, name in (("group", self.group), ("time", self.time)):
+            if name and name not in names:
+                raise SlmError(
+                    f'split.{option}: records carry no {name!r}; say keep = ["{name}"] where they are loaded'
+                )
+        if self.stratify == "label" and "label" not in names:
             raise SlmError("split.stratify: the records have no label; set stratify = 'none'")
-        return self.stratify != "none" and "label" in train.column_names
+
+    def _near_given(
+        self, near: Likeness, train: datasets.Dataset, given: Mapping[str, datasets.Dataset], work: Work
+    ) -> dict[int, str]:
+        """Training records that are like one of a given set, and which."""
+        import numpy as np
+
+        found = near.like(np.arange(len(near.clusters.of)) >= len(train))
+        if len(found.rows) * 2 > len(train):
+            work.warn(
+                f"split: {len(found.rows):,} of {len(train):,} training records are like one of a given set (most of "
+                "their words are the same in all?); they stay"
+            )
+            return {}
+        places = _places([("train", train), *given.items()], found.stands)
+        return {
+            n: f"leaked: {how:.2f} like {place}"
+            for n, how, place in zip(found.rows.tolist(), found.likeness.tolist(), places, strict=True)
+        }
+
+    def _keys(
+        self, train: datasets.Dataset, rest: Any, found: Any, near: Likeness | None, work: Work
+    ) -> tuple[Any, list[str]]:
+        """A number for each record, the same for those that must stand in one set; and examples of such."""
+        import numpy as np
+
+        rows = np.arange(len(rest))
+        of = clusters_among(near.clusters.of, rest) if near else rows
+        whole, of = together(found, of), divisible(of, found, len(self.lacking(["train"])))
+        keys = together(found, of)
+        if undone := int((keys != whole).sum()):
+            work.warn(
+                f"split: {undone:,} of {len(rest):,} records are alike: too many for one set, so they are divided"
+            )
+        examples = _alike(train, rest, of, found)
+        if self.group:
+            owners = values(train, rest, self.group)
+            codes = [str(owner) if owner not in (None, "") else f"\0{n}" for n, owner in enumerate(owners)]
+            keys = together(found, of, np.unique(codes, return_inverse=True)[1])
+        return keys, examples
+
+    def _parts(
+        self, train: datasets.Dataset, rest: Any, keys: Any, splits: Mapping[str, datasets.Dataset], seed: int
+    ) -> dict[str, Any]:
+        """The rows of each set."""
+        import numpy as np
+
+        shares = self.lacking(splits)
+        units = len(np.unique(keys))
+        if self.group and units <= len(shares):
+            raise SlmError(
+                f"split.group: {units} groups by {self.group!r} are too few to hold out {' and '.join(shares)}"
+            )
+        if self.time:
+            dates = read_dates(values(train, rest, self.time), values(train, rest, "source"), "split.time")
+            return latest(keys, np.asarray(dates), shares)
+        stratified = self.stratify != "none" and "label" in train.column_names
+        labels = values(train, rest, "label") if stratified else None
+        if not self.folds:
+            return held_out(keys, labels, shares, seed)
+        test = fold_rows(keys, labels, self.folds, self.fold, seed)
+        other = np.setdiff1d(np.arange(len(keys)), test)
+        left = {name: share * len(keys) / len(other) for name, share in shares.items() if name != "test"}
+        kept = held_out(keys[other], labels and [labels[n] for n in other.tolist()], left, seed)
+        return {name: other[rows] for name, rows in kept.items()} | {"test": test}
+
+    def _across(
+        self, near: Likeness, train: datasets.Dataset, given: Mapping[str, datasets.Dataset], kept: Any
+    ) -> list[str]:
+        """Training records that are like one of another set, with their places."""
+        import numpy as np
+
+        held = np.ones(len(near.clusters.of), bool)
+        held[kept] = False
+        found = near.like(held)
+        named = [("train", train), *given.items()]
+        mine, other = _places(named, found.rows), _places(named, found.stands)
+        return [
+            f"{a}: {how:.2f} like {b}, which is held out" for a, how, b in zip(mine, found.likeness, other, strict=True)
+        ]
 
 
-def _leaked(found: Any, given: Mapping[str, datasets.Dataset]) -> tuple[Any, list[str]]:
-    """Which training records ask what a given set asks too, and for each of those in which set it stands."""
+def _places(named: Sequence[tuple[str, datasets.Dataset]], rows: Any) -> list[str]:
+    """The places of rows that are counted through several splits."""
     import numpy as np
 
-    where = np.zeros(len(found), int)
-    for n, each in enumerate(given.values(), start=1):
-        where[np.isin(found, prints(each, "input", "punctuation")) & (where == 0)] = n
-    names = list(given)
-    return where > 0, [f"leaked: it stands in {names[n - 1]} too" for n in where[where > 0].tolist()]
+    places, begin = np.empty(len(rows), object), 0
+    for name, split in named:
+        mine = np.flatnonzero((rows >= begin) & (rows < begin + len(split)))
+        found = values(split, rows[mine] - begin, "source") if len(mine) else []
+        places[mine] = [place if name == "train" else f"{place} in {name}" for place in found]
+        begin += len(split)
+    return list(places)
+
+
+def _alike(train: datasets.Dataset, rest: Any, of: Any, found: Any) -> list[str]:
+    """The first clusters of near duplicates that are more than repetitions."""
+    import numpy as np
+
+    heads = np.flatnonzero(of != np.arange(len(of)))
+    rows = [(n, of[n]) for n in heads[found[heads] != found[of[heads]]][:3].tolist()]
+    places = values(train, rest[[n for pair in rows for n in pair]], "source") if rows else []
+    return [f"{b}: like {a}; both stay in one set" for a, b in zip(places[1::2], places[::2], strict=True)]
