@@ -1,27 +1,16 @@
-"""Pages fetched as a good guest: by each site's robots.txt, at a polite rate, and none twice within a day.
-
-Answers are kept in a folder, under names that tell nothing of the addresses: after a kill they are read from there.
-"""
+"""Pages fetched as a good guest: by each site's robots.txt, at a polite rate, and none twice."""
 
 from __future__ import annotations
 
-import json
 import time
-import zlib
 from collections.abc import Callable
-from hashlib import sha256
-from pathlib import Path
 
 from attrs import define, field, frozen
 
 from .addresses import Failure, origin, shown
 from .client import Client, Page
 from .robots import Robots, read_robots
-
-FRESH = 24 * 3600
-"""Seconds for which a page that is here is taken as it is; later the site is asked whether it changed."""
-
-HEADERS = ("content-type", "content-language", "etag", "last-modified")
+from .shelf import Shelf
 
 
 @define
@@ -44,7 +33,7 @@ class Sites:
     """Fetches pages from any number of sites."""
 
     client: Client
-    folder: Path
+    shelf: Shelf
     pace: Pace
     robots: bool
     warn: Callable[[str], None]
@@ -52,19 +41,19 @@ class Sites:
 
     def read(self, url: str) -> Page:
         """The page; Failure where it can't or may not be read."""
-        kept = _kept(self.folder, url)
-        if kept and time.time() - kept.age < FRESH:
-            return kept.page
+        kept, fresh = self.shelf.get(url)
+        if kept and fresh:
+            return kept
         rules = self._rules(url)
         if why := rules.why_not(url):
             raise Failure(url, why)
         self.pace.wait(origin(url), rules.delay)
-        page = self.client.get(url, _conditions(kept.page) if kept else None)
+        page = self.client.get(url, _conditions(kept) if kept else None)
         if page.status == 304 and kept:
-            page = kept.page
+            page = kept
         elif origin(page.url) != origin(url) and (why := self._rules(page.url).why_not(page.url)):
             raise Failure(url, f"redirects to {shown(page.url)}: {why}")
-        _keep(self.folder, url, page)
+        self.shelf.put(url, page)
         return page
 
     def _rules(self, url: str) -> Robots:
@@ -77,38 +66,6 @@ class Sites:
                 )
             self.rules[site] = rules
         return self.rules[site]
-
-
-@frozen(eq=False)
-class Kept:
-    """A page that is here, and when it was fetched."""
-
-    page: Page
-    age: float
-
-
-def _file(folder: Path, url: str) -> Path:
-    return folder / f"page-{sha256(url.encode()).hexdigest()[:32]}"
-
-
-def _kept(folder: Path, url: str) -> Kept | None:
-    try:
-        head, _, body = _file(folder, url).read_bytes().partition(b"\n")
-        told = json.loads(head)
-        return Kept(Page(told["url"], 200, told["headers"], zlib.decompress(body)), told["time"])
-    except (OSError, ValueError, KeyError, zlib.error):
-        return None
-
-
-def _keep(folder: Path, url: str, page: Page) -> None:
-    """Keep the page, whole or not at all; of its address what messages may show."""
-    folder.mkdir(parents=True, exist_ok=True)
-    headers = {name: page.headers[name] for name in HEADERS if name in page.headers}
-    head = json.dumps({"url": shown(page.url), "headers": headers, "time": time.time()})
-    file = _file(folder, url)
-    aside = file.with_suffix(".new")
-    aside.write_bytes(head.encode() + b"\n" + zlib.compress(page.body, 1))
-    aside.replace(file)
 
 
 def _conditions(page: Page) -> dict[str, str]:

@@ -18,6 +18,7 @@ from .crawl import Frontier, Scope, list_lines, listed, sitemap
 from .http import remote_state
 from .pages import Reading, Unreadable, read_page
 from .passages import cut
+from .shelf import Shelf
 from .sites import Pace, Sites
 
 LARGEST = 16 << 20
@@ -83,10 +84,13 @@ class Web:
     def load(self, source: Source, work: Work) -> Iterator[Batch]:
         named = _named(source, self.urls)
         limits = Limits(min(10.0, self.timeout), self.timeout, max(120.0, self.timeout), LARGEST, retries=self.retries)
-        with open_client(named[0], private=self.private, secret=stated_headers(self.headers), limits=limits) as client:
+        secret = stated_headers(self.headers)
+        with open_client(named[0], private=self.private, secret=secret, limits=limits) as client:
             pace = Pace(1 / self.rate if self.rate else 0.0)
-            sites = Sites(client, work.checkpoints / "pages", pace, self.robots, work.warn)
+            shelf = Shelf(work.checkpoints / "pages", tuple(secret.values()))
+            sites = Sites(client, shelf, pace, self.robots, work.warn)
             yield from _Tour(self, source, work, sites, Frontier()).batches(named)
+            shelf.finish()
 
 
 @define(eq=False)

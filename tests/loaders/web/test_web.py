@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slm.plugin import SlmError, Source
+from slm.plugin import Hardware, SlmError, Source, Work
 from slm_loaders.robots import parse_robots
 from slm_loaders.web import Web
 
@@ -167,21 +167,26 @@ def test_the_same_page_is_given_once(site: Any, read: Callable[..., Any]) -> Non
 
 def test_a_killed_crawl_goes_on_where_it_was(site: Any, tmp_path: Path, read: Callable[..., Any]) -> None:
     for n in range(6):
-        site.on(f"/{n}", page(f"page {n}", str(n + 1)))
-    read(web(crawl=3), f"{site.url}/0")
+        site.on(f"/{n}", page(f"page {n}", str(n + 1)), ETag=f'"{n}"')
+    killed = web(crawl=6).load(Source(f"{site.url}/0"), Work(tmp_path, tmp_path, Hardware()))
+    assert [batch.rows["title"][0].as_py() for _, batch in zip(range(3), killed, strict=False)] == [
+        f"page {n}" for n in range(3)
+    ]
+    killed.close()
     before = site.paths()
     found = read(web(crawl=6), f"{site.url}/0")
     assert [row["title"] for row in found.rows] == [f"page {n}" for n in range(6)]
     assert [path for path in site.paths()[len(before) :] if path != "/robots.txt"] == ["/3", "/4", "/5"]
 
 
-def test_old_pages_are_asked_for_again_on_condition(site: Any, read: Callable[..., Any], monkeypatch: Any) -> None:
+def test_a_later_run_asks_for_what_changed(site: Any, read: Callable[..., Any]) -> None:
     site.on("/a", page("a"), ETag='"1"')
     read(web(robots=False), f"{site.url}/a")
-    monkeypatch.setattr("slm_loaders.sites.FRESH", 0)
     site.on("/a", status=304)
     assert [row["title"] for row in read(web(robots=False), f"{site.url}/a").rows] == ["a"]
     assert site.seen[-1][2]["if-none-match"] == '"1"'
+    site.on("/a", page("b"), ETag='"2"')
+    assert [row["title"] for row in read(web(robots=False), f"{site.url}/a").rows] == ["b"]
 
 
 def test_robots_are_kept_to(site: Any, read: Callable[..., Any]) -> None:
