@@ -12,9 +12,11 @@ from attrs import frozen
 
 from slm.config import Mistake, attempt, unknown
 from slm.errors import SlmError
-from slm.pipeline import LoadKeys, Stage, expand
+from slm.pipeline import SECRET, LoadKeys, Stage, expand
 from slm.plugin import Bid, Hardware, Job, Plugin, Rank, Source
 from slm.registry import Offer, Registry
+
+ASIDE = "write ${env:NAME} in its place, and set NAME"
 
 
 @frozen
@@ -134,7 +136,11 @@ class Chooser:
 
 
 def build(offer: Offer, options: Mapping[str, Any], path: str, found: list[Mistake]) -> Plugin | None:
-    """Make the plugin; secrets are filled in here and kept nowhere else."""
+    """Make the plugin; secrets are filled in here and kept nowhere else, so none may stand in the file itself."""
+    for option in offer.options:
+        value = options.get(option.alias)
+        if option.metadata.get("secret") and value and not SECRET.search(str(value)):
+            found.append(Mistake(f"{path}.{option.alias}", f"a secret stands in the file; {ASIDE}"))
     try:
         plugin, wrong = attempt(expand(options), offer.plugin, path)
     except SlmError as error:

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import attrs
 from attrs import Factory, field, frozen
@@ -15,8 +16,10 @@ from attrs.validators import matches_re
 
 from slm.config import ConfigError, Mistake, Place, attempt, unknown
 from slm.errors import SlmError
+from slm.values import Source
 
 SECRET = re.compile(r"\$\{env:(\w+)\}")
+USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 
 
 @frozen
@@ -231,3 +234,15 @@ def expand(value: Any, secrets: set[str] | None = None) -> Any:
         return os.environ[match[1]]
 
     return SECRET.sub(read, value)
+
+
+def expand_address(address: str, secrets: set[str] | None = None) -> str:
+    """`expand` for an address: what is filled in before its `@` is a name or a password, with any characters in it."""
+    hidden = set[str]() if secrets is None else secrets
+
+    def quoted(part: re.Match[str]) -> str:
+        return SECRET.sub(lambda name: quote(expand(name[0], hidden), safe=""), part[0])
+
+    found: str = expand(USERINFO.sub(quoted, address), hidden)
+    hidden |= {quote(secret, safe="") for secret in hidden} | set(Source(found).secrets)
+    return found

@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from slm.choose import Choice, Chooser, engine_for
+from slm.choose import ASIDE, Choice, Chooser, engine_for
 from slm.config import Mistake
 from slm.errors import SlmError
-from slm.pipeline import LoadKeys, Pipeline, Stage, expand
+from slm.pipeline import SECRET, LoadKeys, Pipeline, Stage, expand_address
 from slm.plugin import Base, Hardware, Job, Rank, Source
 from slm.registry import Registry
 from slm_facts.base import resolve_base
@@ -125,6 +125,9 @@ def job_of(pipeline: Pipeline, base: Base, found: list[Mistake]) -> Job:
     for stage in pipeline.named("load"):
         assert isinstance(stage.keys, LoadKeys)
         splits.add(stage.keys.split)
+        if Source(SECRET.sub("", stage.keys.source)).secrets:
+            found.append(Mistake(f"{stage.path}.from", f"a secret stands in the file; {ASIDE}"))
+            continue
         try:
             source = source_of(pipeline, stage)
         except SlmError as error:
@@ -144,7 +147,7 @@ def source_of(pipeline: Pipeline, stage: Stage | None) -> Source:
     """The source of a load stage."""
     assert stage is not None
     assert isinstance(stage.keys, LoadKeys)
-    return Source(expand(stage.keys.source), pipeline.folder)
+    return Source(expand_address(stage.keys.source), pipeline.folder)
 
 
 def data_steps(pipeline: Pipeline, chooser: Chooser) -> list[Step]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import datasets
     import pyarrow
 
-USERINFO = re.compile(r"(?<=://)([^/?#:@]*):[^/?#]*@")
-TOKENS = re.compile(r"(?i)(?<=[?&])([\w.-]*(?:key|token|secret|password|passwd|pwd|signature|auth)[\w.-]*)=[^&#]*")
+USERINFO = re.compile(r"(?<=://)([^/?#:@]*):([^/?#]*)@")
+TOKENS = re.compile(r"(?i)(?<=[?&])([\w.-]*(?:key|token|secret|password|passwd|pwd|signature|auth)[\w.-]*)=([^&#]*)")
 
 TASKS = ("qa", "instruction", "chat", "completion", "classification", "preference")
 
@@ -141,6 +141,12 @@ class Source:
         """The address as messages and records may name it: without the passwords and tokens that stand in it."""
         hidden = USERINFO.sub(r"\1:***@", self.address)
         return TOKENS.sub(r"\1=***", hidden) if self.scheme else hidden
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The passwords and tokens that stand in the address."""
+        found = [*USERINFO.findall(self.address), *(TOKENS.findall(self.address) if self.scheme else ())]
+        return tuple(secret for _, secret in found if secret)
 
     @property
     def path(self) -> Path:

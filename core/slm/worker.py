@@ -24,7 +24,7 @@ from filelock import FileLock
 
 from slm.call import Caller
 from slm.errors import PluginError, SlmError
-from slm.pipeline import expand
+from slm.pipeline import expand, expand_address
 from slm.plugin import Artifact, Engine, Hardware, Job, Metrics, Model, Processed, Source, Work
 from slm_data.dataset import read_splits, write_splits
 from slm_runs.store import write_text
@@ -75,7 +75,7 @@ def load(task: Task) -> dict[str, Any]:
     from slm_data.records import write_records
 
     keys = task.told["keys"]
-    source = Source(expand(keys["source"]), Path(task.told["folder"]))
+    source = Source(expand_address(keys["source"]), Path(task.told["folder"]))
     batches = task.caller.call(task.plugin, source=source, work=task.work)
     loaded = write_records(
         batches,
@@ -232,6 +232,8 @@ def main(file: str) -> int:
     told = json.loads(Path(file).read_text(encoding="utf-8"))
     secrets: set[str] = set()
     expand(told, secrets)
+    if told["stage"] == "load":
+        expand_address(told["keys"]["source"], secrets)
     guard = threading.Lock()
 
     def send(kind: str, data: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from attrs import frozen
 from slm.call import Caller, told_of
 from slm.choose import Choice, Chooser
 from slm.errors import SlmError
-from slm.pipeline import LoadKeys, Stage, expand
+from slm.pipeline import LoadKeys, Stage, expand_address
 from slm.plugin import Base, Batch, Hardware, Job, Reject, Source, Work
 from slm.registry import Registry
 from slm_data.columns import Column, choose_columns
@@ -51,7 +51,7 @@ def look(
 ) -> Seen:
     """Read the beginning of a source with the loader that claims it, or the one named."""
     keys = LoadKeys(use=use, source=address)
-    source = Source(expand(address), Path.cwd())
+    source = Source(expand_address(address), Path.cwd())
     chooser = Chooser(registry or Registry(), Job("preview", "completion", Base("scratch")), Hardware())
     choice = chooser.stage(Stage("load", "load", keys, options or {}), None if use else source)
     if choice is None or chooser.found:

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from slm.errors import SlmError
-from slm.pipeline import LoadKeys, Pipeline, expand
+from slm.pipeline import LoadKeys, Pipeline, expand, expand_address
+from slm.plan import make_plan
+from slm.plugin import Source
+from slm.registry import Registry
 
 GOOD = """
 name = "support-bot"
@@ -105,5 +108,35 @@ def test_secrets_are_filled_in_from_the_environment(monkeypatch: pytest.MonkeyPa
     secrets: set[str] = set()
     assert expand({"a": ["x ${env:PASSWORD} y", 3]}, secrets) == {"a": ["x hunter2 y", 3]}
     assert secrets == {"hunter2"}
+
+
+def test_a_password_may_have_any_characters_in_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", "a/b@c:d")
+    monkeypatch.setenv("WHOLE", "mysql://me:x@there/db?ssl_key=z")
+    secrets: set[str] = set()
+    address = expand_address("postgresql://me:${env:PASSWORD}@there/db?x=${env:PASSWORD}", secrets)
+    assert address == "postgresql://me:a%2Fb%40c%3Ad@there/db?x=a/b@c:d"
+    assert Source("postgresql://me:a%2Fb@there/db").shown == "postgresql://me:***@there/db"
+    assert secrets >= {"a/b@c:d", "a%2Fb%40c%3Ad"}
+    found = Source(expand_address("${env:WHOLE}", secrets))
+    assert found.shown == "mysql://me:***@there/db?ssl_key=***"
+    assert secrets >= {"x", "z"}
+
+
+@pytest.mark.parametrize(
+    ("load", "say"),
+    [
+        ('from = "postgresql://me:hunter2@there/db"', "load.0.from: a secret stands in the file"),
+        ('from = "https://there/faqs.csv?api_key=hunter2"', "load.0.from: a secret stands in the file"),
+        ('from = "rest+https://there/faqs"\ntoken = "hunter2"', "load.0.token: a secret stands in the file"),
+    ],
+)
+def test_a_secret_in_the_file_itself_is_refused(tmp_path: Path, load: str, say: str) -> None:
+    file = tmp_path / "pipeline.toml"
+    file.write_text(f'task = "qa"\n[[load]]\n{load}\n')
+    with pytest.raises(SlmError, match=say) as caught:
+        make_plan(Pipeline.from_toml(file), Registry())
+    assert "hunter2" not in str(caught.value)
+    assert "write ${env:NAME} in its place" in str(caught.value)
     with pytest.raises(SlmError, match="the environment has no NO_SUCH_NAME"):
         expand("${env:NO_SUCH_NAME}")
