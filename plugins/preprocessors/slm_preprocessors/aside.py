@@ -25,9 +25,12 @@ def written(rows: Iterable[Any], schema: Any, name: str, work: Work) -> datasets
 
 
 def put_aside(split: datasets.Dataset, rows: Any, whys: Sequence[str], name: str, work: Work) -> datasets.Dataset:
-    """The given rows (their numbers, rising) of a split, each with its `why`."""
+    """The given rows (their numbers) of a split, each with its `why`."""
+    import numpy as np
     import pyarrow
 
+    order = np.argsort(np.asarray(rows, np.int64), kind="stable")
+    rows, whys = np.asarray(rows, np.int64)[order], [whys[n] for n in order.tolist()]
     why = pyarrow.field("why", pyarrow.string())
 
     def with_reasons() -> Iterator[Any]:
