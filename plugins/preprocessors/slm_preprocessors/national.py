@@ -65,10 +65,16 @@ NUMBERS = (
     _number(r"[A-Z][AEIOUX][A-Z]{2}\d{6}[HMX][A-Z]{5}[\dA-Z]\d", "mx.curp"),
 )
 WINDOW = 40
+LONG = re.compile(r"\d(?:[ .-]?\d){5}|[A-Z]{5}\d")
+ANY = re.compile(
+    r"(?<![\w.,/-])(?=[\dA-Z])(?:" + "|".join(each.form.pattern for each in NUMBERS).replace(r"(?<![\w.,/-])", "") + ")"
+)
 
 
 def national_ids(text: str) -> Iterator[Found]:
     """National identity, tax and insurance numbers that a checksum, a form of their own or a word beside gives away."""
+    if not (LONG.search(text) and ANY.search(text)):
+        return
     for number in NUMBERS:
         for match in number.form.finditer(text):
             said = number.words is None or number.words.search(text, max(0, match.start() - WINDOW), match.start())

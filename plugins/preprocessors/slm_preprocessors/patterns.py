@@ -10,13 +10,13 @@ from attrs import frozen
 
 GUESS, FORM, CHECKED = 1, 2, 3
 
+AT, DOT = r"(?:@|\s?[\[(]\s?at\s?[\])]\s?)", r"(?:\.|\s?[\[(]\s?dot\s?[\])]\s?)"
 EMAIL = re.compile(
-    r"(?<![\w.!#$%&'*+/=?^`{|}~-])"
-    r"(?:mailto:)?([\w!#$%&*+=?^`{|}~'-]+(?:\.[\w!#$%&*+=?^`{|}~'-]+)*"
-    r"(?:@|\s?[\[(]\s?at\s?[\])]\s?)"
-    r"(?:(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|\s?[\[(]\s?dot\s?[\])]\s?))+[^\W\d_][\w-]{0,22}[^\W_]))",
+    rf"(?<![\w%+-])\w(?:[\w.%+&-]|(?<=[^\W\d_])'(?=[^\W\d_])){{0,63}}{AT}"
+    rf"(?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{DOT}){{1,8}}[^\W\d_](?:[\w-]{{0,22}}[^\W_])",
     re.IGNORECASE,
 )
+AROUND = re.compile(r"@|[\[(]\s?at\s?[\])]", re.IGNORECASE)
 URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s<>\"'`\\^{|}\[\]]+(?:\[[0-9a-f:.]+\][^\s<>\"'`]*)?", re.IGNORECASE)
 LOGIN = re.compile(r"://[^/?#\s@:]*:([^/?#\s@]+)@")
 QUERY = re.compile(
@@ -31,13 +31,14 @@ HOLE = re.compile(
 IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d|-\d)")
 IPV6 = re.compile(r"(?<![\w:.])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?::?(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\d)", re.I)
 VERSION = re.compile(
-    r"(?:\b(?:v|ver|version|release|build|rev|revision|section|chapter|clause|§|sha|oid)\.?\s*[:=]?\s*|[a-z]/|==\s?|>=\s?|[a-z]-)$",
+    r"(?:\b(?:v|ver|version|release|build|rev|revision|section|chapter|clause|table|fig(?:ure)?|step|article|appendix|ec|§|oid)\.?\s*[:=]?\s*|[a-z]/|==\s?|>=\s?|[a-z]-)$",
     re.I,
 )
 MAC = re.compile(
     r"(?<![\w:-])(?:[0-9a-f]{2}([:-]))(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}(?![\w:-])|(?<![\w.])(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}(?![\w.])",
     re.I,
 )
+DOTTED = re.compile(r"[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.")
 WALLET = re.compile(r"(?<!\w)(?:0x[0-9a-fA-F]{40}|bc1[ac-hj-np-z02-9]{11,71}|[13][1-9A-HJ-NP-Za-km-z]{25,34})(?!\w)")
 
 
@@ -57,9 +58,10 @@ Finder = Callable[[str], Iterable[Found]]
 
 def emails(text: str) -> Iterator[Found]:
     """E-mail addresses, also as `name [at] host [dot] org`."""
-    if "@" in text or "at]" in text or "at)" in text or "AT" in text:
+    if AROUND.search(text):
         for match in EMAIL.finditer(text):
-            yield Found(match.start(1), match.end(1), "email")
+            if ".." not in match[0]:
+                yield Found(match.start(), match.end(), "email")
 
 
 def urls(text: str) -> Iterator[Found]:
@@ -101,6 +103,8 @@ def _ipv6(text: str) -> bool:
         return False
     if address.is_loopback or address.is_unspecified:
         return False
+    if address.ipv4_mapped:
+        return True
     first = text.partition(":")[0]
     return "::" not in text or (len(first) >= 3 and (any(c.isdigit() for c in first) or first[:2].lower() in _LOCAL))
 
@@ -110,7 +114,7 @@ _LOCAL = ("fe", "fc", "fd", "ff")
 
 def hardware_addresses(text: str) -> Iterator[Found]:
     """MAC addresses; not the one of everybody, and not of nobody."""
-    if text.count(":") >= 5 or text.count("-") >= 5 or text.count(".") >= 2:
+    if text.count(":") >= 5 or text.count("-") >= 5 or (text.count(".") >= 2 and DOTTED.search(text)):
         for match in MAC.finditer(text):
             if len(set(re.sub(r"\W", "", match[0]).lower())) > 1:
                 yield Found(match.start(), match.end(), "mac")

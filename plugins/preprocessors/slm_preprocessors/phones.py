@@ -9,34 +9,35 @@ from functools import lru_cache
 from .patterns import CHECKED, FORM, GUESS, Found
 
 NUMBER = re.compile(
-    r"(?<![\w@#=%$€£¥+])(?<![\d][.,:/-])(?:\+\s?|\(\+?)?\d(?:[ \u00a0\u202f.()/\u2010-\u2013-]{0,3}\d){5,17}"
+    r"(?<![\w@#=%$€£¥+])(?<!\d[.,:/-])(?<!\w\()(?:\+\s?|\(\+?)?\d(?:[ \u00a0\u202f.()/\u2010-\u2013-]{0,3}\d){5,17}"
     r"(?:\s*(?:x|ext\.?|extension|durchwahl|poste|anexo)\s?\d{1,6})?(?![\w%€$£¥]|[.,:]\d|-\d)",
     re.IGNORECASE,
 )
 EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension|durchwahl|poste|anexo)\s?\d+$", re.IGNORECASE)
 NANP = re.compile(r"(?:\+?0{0,2}1[ .-]?)?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])\d{3}[.-]\d{4}")
+SPACED = re.compile(r"(?:1 )?[2-9]\d\d [2-9]\d\d \d{4}")
 TRUNK = re.compile(r"\(?0[1-9]\d{0,4}\)?[ ./-]?\(?\d{2,8}\)?(?:[ .-]\d{2,5}){0,4}")
 DATE = re.compile(
-    r"(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])(?:\b.*)?"
-    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)?\d\d(?:[ ,].*)?"
+    r"(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])(?: \d{1,2})?"
+    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:(?:19|20)\d\d|(?<! )\d\d)(?: \d{1,2})?"
     r"|(?:19|20)\d\d ?[-/\u2013] ?(?:19|20)\d\d"
 )
 YES = (
-    r"phones?|tele(?:phone|fon[oe]?)|tel|tlf|tfno|t[eé]l[eé](?:phone|fono)|mobiles?|m[oó]vil|mobil(?:nummer|telefon)?|cell(?:phone)?"
-    r"|celular|cellulare|handy|portable|fax|call(?:ed|ing|s|er)?|calling|ring|rang|dial(?:led|ed)?|sms|txt|text(?:ed|ing)?"
-    r"|messages?|voicemail|whats ?app|viber|signal|hot-?line|help-?line|land-?line|contact|reach(?:ed)?|answering|pager|desk"
-    r"|office|rufnummer|durchwahl|anrufen|rufen|appele[zr]|llam(?:ar|e|a)|ligue|chiama(?:re|te)?|bel|puhelin|telefono|телефон|тел"
-    r"|电话|電話|手机|手機|携帯|전화|هاتف|τηλ(?:έφωνο)?|registered"
+    r"(?:my|your|his|her|our|their) numbers?|phones?|tele(?:phone|fon[oe]?)|tel|tlf|tfno|t[eé]l[eé](?:phone|fono)"
+    r"|mobiles?|m[oó]vil|mobil(?:nummer|telefon)?|cell(?:phone)?|celular|cellulare|handy|portable|fax|pager|sms|txt"
+    r"|call(?:ed|ing|s|er)?|ring|rang|dial(?:led|ed)?|text(?:ed|ing)?|messages?|answering|contact|reach(?:ed)?|registered"
+    r"|voicemail|whats ?app|viber|signal|hot-?line|help-?line|land-?line|(?:office|desk|home|work)(?= ?[:.#])"
+    r"|rufnummer|durchwahl|anrufen|rufen|appele[zr]|llam(?:ar|e|a)|ligue|chiama(?:re|te)?|bel|puhelin"
+    r"|телефон|тел|هاتف|τηλ(?:έφωνο)?"
 )
 NO = (
-    r"order|invoice|rechnung|facture|account|acct|konto|ref(?:erence)?|ticket|case|serial|isbn|issn|doi|model|part|sku|item"
-    r"|product|tracking|shipment|flight|zip|postal|postcode|plz|id|ids|identifier|version|build|population|price|cost|cards?"
-    r"|ssn|security|tax|vat|passport|licen[cs]e|policy|room|page|pages|line|year|born|since|date|code|pin|otp|iban|routing|swift|serie|patent"
+    r"a/c|acc(?:oun)?t?|konto|order|invoice|rechnung|facture|ref(?:erence)?|ticket|case|serial|isbn|issn|doi|patent"
+    r"|model|part|sku|item|product|tracking|shipment|flight|price|cost|zip|postal|postcode|plz|population|room|pages?"
+    r"|ids?|identifier|ssn|security|tax|vat|passport|licen[cs]e|policy|cards?|iban|routing|swift|code|pin|otp"
+    r"|line|year|born|since|date|version|build|s[ée]rie"
 )
 WORDS = re.compile(rf"(?<![^\W_])(?:({YES})|({NO}))(?![^\W_])|(电话|電話|手机|手機|携帯|전화)|([#№])", re.IGNORECASE)
-BEHIND = re.compile(
-    r"\W{1,3}(?:\(?(?:office|fax|mobile|cell|home|work|desk|direct|tel|phone|main|mobil|handy)\b)", re.IGNORECASE
-)
+BEHIND = re.compile(r"\W{1,3}(?:\(?(?:office|fax|mobile|cell|home|work|desk|tel|phone|mobil|handy)\b)", re.IGNORECASE)
 WINDOW = 45
 
 
@@ -79,33 +80,38 @@ def _certainty(text: str, start: int, end: int, regions: Sequence[str]) -> int:
     """How sure it is that this is a telephone number; 0 if it is none."""
     number = EXTENSION.sub("", text[start:end])
     digits = re.sub(r"\D", "", number)
-    if not 7 <= len(digits) <= 15 or number.count("(") != number.count(")") or DATE.fullmatch(number):
+    if not 7 <= len(digits) <= 15 or len(set(digits)) == 1:
         return 0
-    if len(set(digits)) == 1 or number.startswith(")"):
+    if number.count("(") != number.count(")") or DATE.fullmatch(number):
         return 0
+    if number.startswith("+ ") and text[:start].rstrip()[-1:].isalnum():
+        return 0  # a sum
     said = _said(text, start, end)
-    if number.startswith(("+", "(+")) or (number.startswith("00") and (number[2:3] in " 123456789")):
-        return _international(digits.removeprefix("00"), said, number.startswith("00"))
-    if said < 0:
-        return 0
+    if number.startswith(("+", "(+")):
+        return _international(digits, said)
+    return 0 if said < 0 else _by_form(number, digits, said, regions)
+
+
+def _by_form(number: str, digits: str, said: int, regions: Sequence[str]) -> int:
+    if re.match("00[ .-]?[1-9]", number) and (sure := _international(digits[2:], said)) > (len(digits) < 11):
+        return sure
     if NANP.fullmatch(number):
         return FORM
-    if any(_national(number, region) for region in regions):
+    if any(_national(number, region) for region in (*regions, *(["US"] if SPACED.fullmatch(number) else []))):
         return CHECKED
     groups = re.findall(r"\d+", number)
-    if TRUNK.fullmatch(number) and 9 <= len(digits) <= 12 and len(groups) > 1 and max(map(len, groups)) <= 8:
+    long = len(digits) > (8 if len(groups) > 2 else 9)
+    if TRUNK.fullmatch(number) and long and len(digits) <= 12 and len(groups) > 1:
         return FORM
     return GUESS if said > 0 and _phone_like(number, groups) else 0
 
 
 def _phone_like(number: str, groups: Sequence[str]) -> bool:
-    """Whether the groups could be a telephone number's, where a word says that there is one."""
-    return (
-        max(map(len, groups)) >= 2
-        and "," not in number
-        and not re.search(r"[^\d)]{3}|/.*/", number)
-        and len(groups) <= 7
-    )
+    """Whether the groups could be a telephone number's, where a word says that there is one: no list of small numbers,
+    and no fraction."""
+    sizes = [len(group) for group in groups]
+    usual = max(sizes) >= 3 or (len(sizes) >= 4 and set(sizes) == {2})
+    return usual and sizes.count(1) <= 1 and len(sizes) <= 7 and ("/" not in number or number.lstrip("(")[0] == "0")
 
 
 def _said(text: str, start: int, end: int) -> int:
@@ -120,7 +126,7 @@ def _said(text: str, start: int, end: int) -> int:
     return 1 if BEHIND.match(text, end) else 0
 
 
-def _international(digits: str, said: int, zeros: bool) -> int:
+def _international(digits: str, said: int) -> int:
     import phonenumbers
 
     try:
@@ -129,8 +135,7 @@ def _international(digits: str, said: int, zeros: bool) -> int:
         return 0
     if phonenumbers.is_valid_number(number):
         return CHECKED
-    possible = phonenumbers.is_possible_number(number)
-    return FORM if possible and (not zeros or said > 0 or len(digits) > 9) else GUESS if said > 0 else 0
+    return FORM if phonenumbers.is_possible_number(number) else GUESS if said > 0 else 0
 
 
 @lru_cache(maxsize=4096)

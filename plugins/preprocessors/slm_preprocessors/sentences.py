@@ -60,8 +60,8 @@ def _blocks(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:
-    """What each line is, and its length: `fence`, the `code` behind it, a heading's level, `line` (of a list or a table),
-    `text` or `blank`."""
+    """What each line is, and its length: `fence`, the `code` behind it, a heading's level, `line` (of a list or a
+    table), `text` or `blank`."""
     fence = ""
     for line in text.splitlines(keepends=True):
         mark = FENCE.match(line)

@@ -21,7 +21,7 @@ def stand_in(kind: str, value: str, salt: str) -> str:
 def _same(kind: str, value: str) -> str:
     """The value without what does not tell two of its kind apart: spaces and dashes, case."""
     if kind == "phone":
-        return re.sub(r"\D", "", EXTENSION.sub("", value)).lstrip("0")
+        return re.sub(r"\D", "", EXTENSION.sub("", value))[-9:]  # with or without a country's code
     if kind in ("card", "iban", "national_id", "mac"):
         return re.sub(r"[\W_]", "", value).upper()
     return value.casefold() if kind in ("email", "ip", "person", "location", "group") else value
@@ -77,7 +77,7 @@ def _prefix(number: str, digits: str) -> str:
         code = str(phonenumbers.parse(f"+{digits.lstrip('0')}").country_code)
     except phonenumbers.NumberParseException:
         code = digits.lstrip("0")[:2]
-    return zeros + code
+    return zeros + code + ("0" if "(0)" in number else "")
 
 
 def _card(value: str, draw: Draw) -> str:
@@ -137,7 +137,9 @@ def _secret(value: str, draw: Draw) -> str:
 
 
 def _wallet(value: str, draw: Draw) -> str:
-    return value[:2] + "EXAMPLE"[: 0 if value.startswith("0x") else 7] + draw.hexadecimal(max(8, len(value) - 9))
+    if value.startswith("0x"):
+        return "0x" + draw.hexadecimal(40)
+    return value[:2] + "EXAMPLE" + draw.hexadecimal(max(8, len(value) - 9))
 
 
 def _named(value: str, draw: Draw) -> str:
