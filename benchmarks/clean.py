@@ -123,9 +123,13 @@ def planted(draw: random.Random, count: int) -> tuple[list[str], dict[int, tuple
     made, pairs = texts(draw, count * 4 // 5), {}
     stock = " ".join(made[:2000]).split()
     for number in range(count - len(made)):
-        wanted, edited = draw.choice((0.7, 0.75, 0.8, 0.85, 0.9, 0.95)), made[number].split()
-        while (likeness := similarity(made[number], " ".join(edited))) > wanted and len(edited) > 5:
-            edited[draw.choice((draw.randrange(len(edited)), -1))] = draw.choice(stock)
+        wanted, edited = draw.choice((0.6, 0.7, 0.8, 0.8, 0.85, 0.9)), made[number].split()
+        for _ in range(20):
+            new = edited[:]
+            new[draw.choice((draw.randrange(len(new)), -1))] = draw.choice(stock)
+            if similarity(made[number], " ".join(new)) >= wanted:
+                edited = new
+        likeness = similarity(made[number], " ".join(edited))
         pairs[len(made)] = (number, likeness)
         made.append(" ".join(edited))
     return made, pairs
