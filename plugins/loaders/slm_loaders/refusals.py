@@ -45,10 +45,14 @@ SAYINGS: tuple[tuple[str, str], ...] = (
 """Patterns in drivers' messages, the first that fits, and what is said for them."""
 
 
-def explained(error: Exception, shown: str, secret: str, seconds: float) -> SlmError:
-    """The error as the user is to see it: place, what is wrong, and the database's own words without the secret."""
+def explained(error: Exception, shown: str, secret: str, seconds: float = 0) -> SlmError:
+    """The error as the user is to see it: place, what is wrong, and the database's own words without the secret.
+
+    `seconds` is what a statement may take; 0 while there is no connection yet.
+    """
     told = _told(error)
-    said = next((say for pattern, say in SAYINGS if re.search(pattern, told, re.IGNORECASE)), "")
+    fitting = [say for pattern, say in SAYINGS if re.search(pattern, told, re.IGNORECASE)]
+    said = next((say for say in fitting if seconds or "{seconds" not in say), "")
     if secret:
         told = told.replace(secret, "***")
     said = said.format(seconds=seconds)

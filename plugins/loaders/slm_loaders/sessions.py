@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,10 @@ from .refusals import explained
 
 CONNECT = 10
 """Seconds to wait for a server to answer at all."""
+
+ROWS = 10_000
+STEPS = {"sqlite": 100, "mysql": 100, "postgresql": 500}
+"""Rows to ask for at once: PostgreSQL is asked over the network each time, the others send or read on by themselves."""
 
 IDLE = 86_400
 """Seconds that a server shall wait while rows it gave are worked on."""
@@ -45,21 +49,31 @@ class Session:
     clock: Clock
 
     def rows(self, statement: str, size: int) -> Iterator[tuple[list[Any], list[Any]]]:
-        """Columns (name and the driver's type) and rows, some at a time: about `size` bytes, as they are guessed from
-        those before."""
+        """Columns (name and the driver's type) and rows, as many at a time as make about `size` bytes, and no more than
+        `ROWS`."""
         options = {"stream_results": True, "no_parameters": True}
         self.clock.start()
         result = self.connection.exec_driver_sql(statement, execution_options=options)
         columns = [(each[0], each[1]) for each in result.cursor.description]
-        count, ended = 10, False
+        ended = False
         try:
-            while rows := result.fetchmany(count):
+            for rows in _grouped(self._fetched(result), size):
                 yield columns, rows
-                count = max(1, min(10_000, size // (_weight(rows) // len(rows) + 1)))
                 self.clock.start()
             ended = True
         finally:
             self._let_go(result, ended)
+
+    def _fetched(self, result: Any) -> Iterator[tuple[list[Any], int]]:
+        """Few rows at a time, with about the bytes in them: what comes next may be much longer than what came before,
+        so that many at once could be more than memory holds."""
+        most, size = STEPS[self.database.backend], 1 << 20
+        count = 10
+        while rows := result.fetchmany(count):
+            weight = _weight(rows)
+            yield rows, weight
+            count = max(1, min(most, size * len(rows) // weight))
+            self.clock.start()
 
     def one(self, statement: str) -> Any:
         """The first row of a statement's answer."""
@@ -96,11 +110,25 @@ class Session:
 
     def _let_go(self, result: Any, ended: bool) -> None:
         """Close a result. PyMySQL would first read all rows that are left: there the connection is cut instead."""
-        if not ended and self.database.backend == "mysql":
+        if not ended and result.cursor is not None and self.database.backend == "mysql":
             result.cursor._result.unbuffered_active = False
             result.cursor.connection = None
             self.connection.invalidate()
         result.close()
+
+
+def _grouped(pieces: Iterable[tuple[list[Any], int]], size: int) -> Iterator[list[Any]]:
+    """Pieces put together to about `size` bytes, or `ROWS` rows."""
+    held: list[Any] = []
+    total = 0
+    for rows, weight in pieces:
+        held += rows
+        total += weight
+        if total >= size or len(held) >= ROWS:
+            yield held
+            held, total = [], 0
+    if held:
+        yield held
 
 
 def quote(name: str, backend: str) -> str:
@@ -125,14 +153,16 @@ def opened(database: Database, seconds: float, warn: Callable[[str], None]) -> I
     if database.backend == "sqlite":
         engine = create_engine("sqlite://", creator=lambda: _open_file(database, clock, warn), poolclass=NullPool)
     else:
-        arguments = _arguments(database.backend, seconds)
+        arguments = _arguments(database)
         engine = create_engine(database.url, connect_args=arguments, poolclass=NullPool)
+    begun: list[float] = []
     try:
         with engine.connect() as connection:
+            begun.append(seconds)
             _begin(database.backend, connection, seconds)
             yield Session(database, connection, clock)
     except (SQLAlchemyError, UnicodeDecodeError) as error:
-        raise explained(error, database.shown, database.secret, seconds) from None
+        raise explained(error, database.shown, database.secret, *begun) from None
     except RuntimeError as error:  # a driver without what its server's login needs
         if "cryptography" not in str(error):
             raise
@@ -141,17 +171,18 @@ def opened(database: Database, seconds: float, warn: Callable[[str], None]) -> I
         ) from None
 
 
-def _arguments(backend: str, seconds: float) -> dict[str, Any]:
+def _arguments(database: Database) -> dict[str, Any]:
     """What the driver is told. Times and exact numbers stay the text that MySQL sends: 0000-00-00 is no date."""
-    if backend == "postgresql":
-        return {"connect_timeout": CONNECT}
+    wait = int(database.url.query.get("connect_timeout", CONNECT))
+    if database.backend == "postgresql":
+        return {"connect_timeout": wait}
     from pymysql.constants import FIELD_TYPE as KIND
     from pymysql.converters import conversions
 
     plain = (KIND.DATE, KIND.NEWDATE, KIND.DATETIME, KIND.TIMESTAMP, KIND.TIME, KIND.DECIMAL, KIND.NEWDECIMAL)
     decoders = {kind: decoder for kind, decoder in conversions.items() if kind not in plain}
     decoders[KIND.BIT] = lambda value: int.from_bytes(value, "big")
-    return {"connect_timeout": CONNECT, "read_timeout": seconds, "conv": decoders}
+    return {"connect_timeout": wait, "read_timeout": wait, "conv": decoders}
 
 
 def _begin(backend: str, connection: Any, seconds: float) -> None:
@@ -173,10 +204,13 @@ def _begin(backend: str, connection: Any, seconds: float) -> None:
             "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
         ),
     }
+    driver = connection.connection.driver_connection
+    if backend == "mysql":
+        driver._read_timeout = seconds  # until here that of the connection: PyMySQL has one for both
     for statement in told[backend]:
         connection.exec_driver_sql(statement)
     if backend == "postgresql":
-        _take_text(connection.connection.driver_connection)
+        _take_text(driver)
 
 
 def _take_text(connection: Any) -> None:
