@@ -231,7 +231,9 @@ def _open_file(database: Database, clock: Clock, warn: Callable[[str], None]) ->
         logged = file.read(20)[18:20] == b"\2\2"
     alone = logged and not (log.exists() and log.stat().st_size)
     address = f"{database.file.resolve().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
-    connection = sqlite3.connect(address, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        address, uri=True, timeout=min(5, clock.seconds), isolation_level=None, check_same_thread=False
+    )
     connection.text_factory = _reader(database.shown, warn)
     connection.set_progress_handler(clock.over, 100_000)
     return connection
