@@ -66,9 +66,7 @@ class Documents:
         self, files: Iterable[File], many: bool, child: Child, rejected: list[Reject], work: Work
     ) -> Iterator[tuple[str, Passage]]:
         """The passages of all files. One of many that can't be read is rejected; of one alone it is the error."""
-        files = list(files)
-        for n, file in enumerate(files):
-            work.progress(n, len(files), "files")
+        for file in files:
             try:
                 empty = True
                 for passage in self._passages(file, many, child, rejected, work):

@@ -70,6 +70,9 @@ def resolve(folder: str, target: str) -> str:
 @contextmanager
 def opened_package(path: Path, address: str) -> Iterator[Package]:
     """The document, open; SlmError for one that is broken, encrypted or a zip bomb."""
+    with path.open("rb") as file:
+        if file.read(2) != b"PK":
+            raise SlmError(f"{address}: is no office document (it doesn't begin as one); is its suffix right?")
     check_archive(path, address)
     with opened(path, address) as archive:
         yield Package(archive, address, allowed(path))

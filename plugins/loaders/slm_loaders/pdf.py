@@ -57,7 +57,10 @@ def _text(page: Any, place: str, faults: list[Fault]) -> str:
     """A page's text; where there is none, or it can't be had, that is a fault."""
     try:
         text = str(page.extract_text())
-        scanned = not text.strip() and _has_image(page)
+        contents = page.get_contents()
+        if contents is None and "/Contents" in page:
+            raise ValueError("its content is no stream")
+        scanned = not text.strip() and _has_image(page, contents)
     except MemoryError:
         raise
     except Exception as error:  # a damaged page makes the parser raise whatever; the other pages must go on
@@ -77,8 +80,8 @@ def _short(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".replace("\n", " ")[:150].rstrip(": ")
 
 
-def _has_image(page: Any) -> bool:
-    resources, contents = page.get("/Resources"), page.get_contents()
+def _has_image(page: Any, contents: Any) -> bool:
+    resources = page.get("/Resources")
     inline = contents is not None and b"BI" in contents.get_data()[:65536]
     return inline or (resources is not None and bool(resources.get_object().get("/XObject")))
 

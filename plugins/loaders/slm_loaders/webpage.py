@@ -50,7 +50,7 @@ def parse_html(data: bytes | str) -> Any:
     text = data if isinstance(data, str) else decode(data, "")
     if not text.strip():
         return None
-    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     return etree.fromstring(text.replace("\0", "").encode("utf-8", "replace"), parser)
 
 
@@ -107,10 +107,10 @@ def _walk(element: Any, state: _State) -> Iterator[Block]:
         name = _name(each)
         if name in INLINE and not _holds_blocks(each):
             run.append(inline_text(each))
-        elif name and name not in SKIPPED and not _is_hidden(each):
+        elif name and name not in SKIPPED:
             yield from _paragraph(run)
             run = []
-            yield from _block(each, name, inside)
+            yield from () if _is_hidden(each) else _block(each, name, inside)
         run.append(each.tail or "")
     yield from _paragraph(run)
 

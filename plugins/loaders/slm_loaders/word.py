@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ class _Reader:
 
     styles: Mapping[str, _Style]
     formats: Mapping[tuple[str, int], str]
+    literal: frozenset[str]
     counts: Counter[tuple[str, int]] = field(factory=Counter)
 
     def blocks(self, element: Any) -> Iterator[Block]:
@@ -54,8 +57,8 @@ class _Reader:
     def paragraph(self, element: Any) -> Iterator[Block]:
         """The block of a paragraph, then those of text boxes that are anchored in it."""
         boxes: list[Any] = []
-        text = paragraph_text(element, boxes)
         style = self.styles.get(_named(element, "pStyle"), _Style())
+        text = paragraph_text(element, boxes, frozenset() if style.code or style.heading else self.literal)
         level = child(element, "pPr", "outlineLvl")
         depth = int(attribute(level, "val") or 9) + 1 if level is not None else style.heading
         if style.contents or (not text.strip() and not style.code):
@@ -127,26 +130,42 @@ def _named(element: Any, name: str) -> str:
     return attribute(found, "val") if found is not None else ""
 
 
-def paragraph_text(element: Any, boxes: list[Any]) -> str:
-    """A paragraph's text as it reads with all changes accepted; text boxes in it are put into `boxes`."""
-    parts: list[str] = []
+def paragraph_text(element: Any, boxes: list[Any], literal: frozenset[str] = frozenset()) -> str:
+    """A paragraph's text as it reads with all changes accepted; text boxes in it are put into `boxes`. Runs in the
+    styles of `literal` are code, and get backticks."""
+    parts: list[tuple[bool, str]] = []
 
-    def walk(parent: Any) -> None:
+    def walk(parent: Any, code: bool) -> None:
         for each in parent:
             kind = local(each)
             if kind == "txbxContent":
                 boxes.append(each)
             elif kind == "t":
-                parts.append(each.text or "")
+                parts.append((code, each.text or ""))
             elif kind in ("footnoteReference", "endnoteReference"):
-                parts.append(f"[^{'e' if kind[0] == 'e' else ''}{attribute(each, 'id')}]")
+                parts.append((False, f"[^{'e' if kind[0] == 'e' else ''}{attribute(each, 'id')}]"))
             elif kind in SIGNS:
-                parts.append("" if attribute(each, "type") in ("page", "column") else SIGNS[kind])
-            elif kind not in SKIPPED and not (kind == "r" and _hidden(each)):
-                walk(each)
+                parts.append((code, "" if attribute(each, "type") in ("page", "column") else SIGNS[kind]))
+            elif kind == "r":
+                if not _hidden(each):
+                    walk(each, _is_code(each, literal))
+            elif kind not in SKIPPED:
+                walk(each, code)
 
-    walk(element)
-    return "".join(parts)
+    walk(element, False)
+    joined = ((code, "".join(text for _, text in group)) for code, group in groupby(parts, key=itemgetter(0)))
+    return "".join(_ticked(text) if code else text for code, text in joined)
+
+
+def _is_code(run: Any, literal: frozenset[str]) -> bool:
+    style = child(run, "rPr", "rStyle")
+    return style is not None and attribute(style, "val") in literal
+
+
+def _ticked(text: str) -> str:
+    """Text in backticks, the blanks around it outside of them."""
+    inner = text.strip()
+    return text.replace(inner, f"`{inner}`") if inner and "`" not in inner and "\n" not in inner else text
 
 
 def _hidden(run: Any) -> bool:
@@ -165,7 +184,7 @@ def read_docx(path: Path, address: str) -> Document:
         relations = dict(package.relations(main).values())
         styles = _styles(package.optional(relations.get("styles", "word/styles.xml")))
         formats = _formats(package.optional(relations.get("numbering", "word/numbering.xml")))
-        reader = _Reader(styles, formats)
+        reader = _Reader(styles, formats, frozenset(name for name, style in styles.items() if style.code))
         blocks = [*reader.blocks(body)]
         for kind, mark in (("footnotes", ""), ("endnotes", "e")):
             blocks += _notes(package, relations.get(kind, ""), mark)
