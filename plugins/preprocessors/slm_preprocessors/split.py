@@ -11,7 +11,7 @@ from attrs.validators import and_, ge, le, lt
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, SlmError, Work, hookimpl
 
 from .aside import put_aside, taken
-from .content import prints, values
+from .content import fields, prints, values
 from .dates import read_dates
 from .leakage import Likeness, clusters_among, divisible, likeness, repeated, together
 from .shares import fold_rows, held_out, latest
@@ -89,14 +89,19 @@ class Split:
         if near and self.leakage == "move" and given:
             whys = self._near_given(near, train, given, work) | whys
         rest = np.setdiff1d(np.arange(len(train)), list(whys))
-        keys, alike = self._keys(train, rest, found[rest], near if self.leakage == "move" else None, work)
+        of = self._clusters(near, rest, found[rest], work)
+        keys = self._keys(train, rest, found[rest], of)
         parts = {name: rest[rows] for name, rows in self._parts(train, rest, keys, splits, work.seed).items()}
         made = {name: taken(train, rows, name, work) for name, rows in parts.items()}
         moved = sum(len(rows) for name, rows in parts.items() if name != "train")
         report = {"kept": len(parts["train"]), "moved": moved, "leaked": len(whys)}
         rows = sorted(whys)
         dropped = {"train": put_aside(train, rows, [whys[n] for n in rows], "train", work)} if rows else {}
-        examples = [f"{row['source']}: {row['why']}" for each in dropped.values() for row in each.take(3)] + alike
+        examples = [f"{row['source']}: {row['why']}" for each in dropped.values() for row in each.take(3)]
+        if len(alike := np.flatnonzero(found[rest] != found[rest[of]])):
+            report["alike"] = len(alike)
+            pairs = zip(*(values(train, rest[each[:3]], "source") for each in (alike, of[alike])), strict=True)
+            examples += [f"{place}: like {first}; both stay in one set" for place, first in pairs]
         if near and self.leakage == "report":
             across = self._across(near, train, given, parts["train"])
             report["alike"] = len(across)
@@ -107,12 +112,12 @@ class Split:
         """Raise SlmError for what can't be done with these splits."""
         if "train" not in splits:
             raise SlmError(f"split: no source gives training records (only {', '.join(splits)})")
-        if sum(self.lacking(splits).values()) >= 1:
-            raise SlmError("split: test and validation together are the whole set; hold out less")
         if (self.folds or self.fold) and not self.fold < self.folds > 1:
             raise SlmError(
                 f"split.fold: {self.fold} is none of {self.folds} folds; they count from 0, and are 2 or more"
             )
+        if sum(self.lacking(splits).values()) >= 1:
+            raise SlmError("split: test and validation together are the whole set; hold out less")
         if self.folds and self.time:
             raise SlmError("split.folds: by time, there is one latest part and no folds; set folds or time, not both")
         if self.folds and "test" not in self.lacking(splits):
@@ -123,7 +128,7 @@ class Split:
                 raise SlmError(
                     f'split.{option}: records carry no {name!r}; say keep = ["{name}"] where they are loaded'
                 )
-        if self.stratify == "label" and "label" not in names:
+        if self.stratify == "label" and "label" not in fields(names):
             raise SlmError("split.stratify: the records have no label; set stratify = 'none'")
 
     def _near_given(
@@ -145,26 +150,30 @@ class Split:
             for n, how, place in zip(found.rows.tolist(), found.likeness.tolist(), places, strict=True)
         }
 
-    def _keys(
-        self, train: datasets.Dataset, rest: Any, found: Any, near: Likeness | None, work: Work
-    ) -> tuple[Any, list[str]]:
-        """A number for each record, the same for those that must stand in one set; and examples of such."""
+    def _clusters(self, near: Likeness | None, rest: Any, found: Any, work: Work) -> Any:
+        """For each record the first that it is kept together with as a near duplicate; itself where there is none."""
         import numpy as np
 
-        rows = np.arange(len(rest))
-        of = clusters_among(near.clusters.of, rest) if near else rows
-        whole, of = together(found, of), divisible(of, found, len(self.lacking(["train"])))
-        keys = together(found, of)
-        if undone := int((keys != whole).sum()):
+        if not near or self.leakage != "move":
+            return np.arange(len(rest))
+        of = clusters_among(near.clusters.of, rest)
+        kept = divisible(of, found, len(self.lacking(["train"])))
+        if (together(found, of) != together(found, kept)).any():
+            undone = int(np.isin(of, of[of != kept]).sum())
             work.warn(
                 f"split: {undone:,} of {len(rest):,} records are alike: too many for one set, so they are divided"
             )
-        examples = _alike(train, rest, of, found)
+        return kept
+
+    def _keys(self, train: datasets.Dataset, rest: Any, found: Any, of: Any) -> Any:
+        """A number for each record, the same for those that must stand in one set."""
+        import numpy as np
+
         if self.group:
             owners = values(train, rest, self.group)
             codes = [str(owner) if owner not in (None, "") else f"\0{n}" for n, owner in enumerate(owners)]
-            keys = together(found, of, np.unique(codes, return_inverse=True)[1])
-        return keys, examples
+            return together(found, of, np.unique(codes, return_inverse=True)[1])
+        return together(found, of)
 
     def _parts(
         self, train: datasets.Dataset, rest: Any, keys: Any, splits: Mapping[str, datasets.Dataset], seed: int
@@ -181,8 +190,8 @@ class Split:
         if self.time:
             dates = read_dates(values(train, rest, self.time), values(train, rest, "source"), "split.time")
             return latest(keys, np.asarray(dates), shares)
-        stratified = self.stratify != "none" and "label" in train.column_names
-        labels = values(train, rest, "label") if stratified else None
+        stratified = self.stratify != "none" and "label" in fields(train.column_names)
+        labels = list(map(str, values(train, rest, "label"))) if stratified else None
         if not self.folds:
             return held_out(keys, labels, shares, seed)
         test = fold_rows(keys, labels, self.folds, self.fold, seed)
@@ -218,13 +227,3 @@ def _places(named: Sequence[tuple[str, datasets.Dataset]], rows: Any) -> list[st
         places[mine] = [place if name == "train" else f"{place} in {name}" for place in found]
         begin += len(split)
     return list(places)
-
-
-def _alike(train: datasets.Dataset, rest: Any, of: Any, found: Any) -> list[str]:
-    """The first clusters of near duplicates that are more than repetitions."""
-    import numpy as np
-
-    heads = np.flatnonzero(of != np.arange(len(of)))
-    rows = [(n, of[n]) for n in heads[found[heads] != found[of[heads]]][:3].tolist()]
-    places = values(train, rest[[n for pair in rows for n in pair]], "source") if rows else []
-    return [f"{b}: like {a}; both stay in one set" for a, b in zip(places[1::2], places[::2], strict=True)]
