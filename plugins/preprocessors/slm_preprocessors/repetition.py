@@ -30,6 +30,8 @@ LIMITS: Mapping[str, float] = {
 }
 EXTREME = {"characters in the top 2-gram": 0.6, "characters in repeated 5-grams": 0.8}
 SHORTEST = {"extreme": 20, "gopher": 50}
+TIMES = {"extreme": 4, "gopher": 2}
+"""How often an n-gram is there when it counts as repeated."""
 LONGEST = 20_000
 NUMBER = re.compile(r"\d+")
 
@@ -47,16 +49,16 @@ def repeats(text: str, how: Strictness) -> str:
         return ""
     limits = LIMITS if how == "gopher" else EXTREME
     for name, limit in limits.items():
-        share = _ratio(name, text, words)
+        share = _ratio(name, text, words, TIMES[how])
         if share > limit:
             return f"{name}: {share:.0%} (at most {limit:.0%})"
     return ""
 
 
-def _ratio(name: str, text: str, words: Sequence[str]) -> float:
+def _ratio(name: str, text: str, words: Sequence[str], times: int) -> float:
     if "gram" in name:
         size = int(NUMBER.findall(name)[0])
-        return top_gram(words, size) if "top" in name else repeated_grams(words, size)
+        return top_gram(words, size) if "top" in name else repeated_grams(words, size, times)
     parts = _parts(text, "\n\n" if "paragraphs" in name else "\n")
     weight: Callable[[str], int] = len if "characters" in name else lambda part: 1
     return repeated_parts(parts, weight)
@@ -81,12 +83,12 @@ def top_gram(words: Sequence[str], size: int) -> float:
     return min(1.0, count * sum(map(len, gram)) / sum(map(len, words))) if count > 1 else 0.0
 
 
-def repeated_grams(words: Sequence[str], size: int) -> float:
-    """The share of the characters that are in n-grams that are there more than once; each character counts once."""
+def repeated_grams(words: Sequence[str], size: int, times: int = 2) -> float:
+    """The share of the characters that are in n-grams that are there `times` or more; each character counts once."""
     grams = list(zip(*(words[n:] for n in range(size)), strict=False))
     counts = Counter(grams)
     within = bytearray(len(words))
     for n, gram in enumerate(grams):
-        if counts[gram] > 1:
+        if counts[gram] >= times:
             within[n : n + size] = b"\1" * size
     return sum(len(word) for word, inside in zip(words, within, strict=True) if inside) / max(1, sum(map(len, words)))
