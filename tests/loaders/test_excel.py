@@ -88,6 +88,13 @@ def test_a_header_is_found_below_titles_and_beside_empty_columns(tmp_path: Path,
     assert (found.numbers, found.warnings) == ([6, 7], ["t.xlsx: left out above the header: rows 1 to 4"])
 
 
+def test_a_header_of_several_rows_is_one(tmp_path: Path, read: Callable[..., Any]) -> None:
+    cells = {"A1": "Region", "B1": "Share", "B2": "old", "C2": "new", "A3": "North", "B3": 1.0, "C3": 2.0}
+    write(tmp_path / "t.xlsx", {"s": cells}, merged=["A1:A2", "B1:C1"])
+    found = read(Excel(), "t.xlsx")
+    assert (found.rows, found.numbers) == ([{"Region": "North", "Share old": "1", "Share new": "2"}], [3])
+
+
 def test_merged_cells_are_filled_down(tmp_path: Path, read: Callable[..., Any]) -> None:
     cells = {"A1": "label", "B1": "text", "A2": "ham", "B2": "a", "B3": "b", "A4": "spam", "B4": "c"}
     write(tmp_path / "t.xlsx", {"s": cells}, merged=["A2:A3"])

@@ -70,26 +70,26 @@ class Excel:
         head = list(islice(rows, HEAD))
         if not head:
             raise SlmError(f"{file.address}: the sheet '{about['sheet']}' holds no row")
-        layout = self._layout(head, file.address, work)
+        layout = self._layout(head, about["merged"], file.address, work)
         yield from _batches(chain(head, rows), layout, file.address)
 
-    def _layout(self, head: Sequence[Row], address: str, work: Work) -> _Layout:
+    def _layout(self, head: Sequence[Row], merged: Sequence[Sequence[int]], address: str, work: Work) -> _Layout:
         """Which row is the header, and what the columns are called."""
         at = 0 if self.skip or self.header is False else _header_at(head)
-        number, cells = head[at]
-        texts = [cell or "" for cell in cells]
-        header, why = (self.header, "") if self.header is not None else find_header(_texts(head[at:]))
+        number, last = head[at][0], _header_end(head[at], merged)
+        cells = _joined_header([row for row in head[at:] if row[0] <= last], merged)
+        below = _texts([row for row in head[at:] if row[0] > last])
+        header, why = (self.header, "") if self.header is not None else find_header([cells, *below])
         if at:
             above = "row 1" if number == 2 else f"rows 1 to {number - 1}"
             work.warn(f"{address}: left out above the header: {above}")
         if not header and self.header is None:
             work.warn(f"{address}: row {number} is read as data ({why}); columns are column_1, column_2, ...")
-        said = [" ".join(text.split()) for text in texts] if header else [""] * len(texts)
-        called = self.names or header_names(said)
-        if len(called) != len(texts):
-            raise SlmError(f"{address}:{number}: {len(texts)} columns, but names has {len(called)}")
+        called = self.names or header_names(cells if header else [""] * len(cells))
+        if len(called) != len(cells):
+            raise SlmError(f"{address}:{number}: {len(cells)} columns, but names has {len(called)}")
         refuse_twins(called, f"{address}:{number}")
-        return _Layout(called, number + 1 if header else number, cells if header else None)
+        return _Layout(called, last + 1 if header else number, head[at][1] if header else None)
 
 
 @frozen
@@ -117,6 +117,27 @@ def _header_at(head: Sequence[Row]) -> int:
     filled = [sum(cell is not None for cell in cells) for _, cells in head]
     usual = median(filled)
     return next((n for n, count in enumerate(filled) if count >= max(0.6 * usual, min(2, usual))), 0)
+
+
+def _header_end(row: Row, merged: Sequence[Sequence[int]]) -> int:
+    """The last row of a header: cells merged over several rows, if most are, make it that high."""
+    number, cells = row
+    spans = [each for each in merged if each[0] == number - 1]
+    filled = sum(cell is not None for cell in cells)
+    return max(last for _, _, last, _ in spans) + 1 if len(spans) > filled / 2 else number
+
+
+def _joined_header(rows: Sequence[Row], merged: Sequence[Sequence[int]]) -> list[str]:
+    """The header's cells, each in one line; of a header of several rows, what stands above each other in one."""
+    found: list[str] = []
+    spans = merged if len(rows) > 1 else ()
+    for column in range(len(rows[0][1])):
+        parts: dict[str, None] = {}
+        for number, cells in rows:
+            start = next((b for a, b, c, d in spans if a <= number - 1 <= c and b <= column <= d), column)
+            parts[" ".join((cells[column] or cells[max(start, 0)] or "").split())] = None
+        found.append(" ".join(part for part in parts if part))
+    return found
 
 
 def _batches(rows: Iterator[Row], layout: _Layout, address: str) -> Iterator[Batch]:

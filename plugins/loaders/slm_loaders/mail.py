@@ -21,14 +21,14 @@ def read_eml(path: Path, address: str) -> Document:
         raise SlmError(f"{address}: is no e-mail message (it has no header)")
     faults: list[Fault] = []
     head = [f"{name}: {squeeze(str(message[name]))}" for name in ("From", "To", "Date", "Subject") if message[name]]
-    blocks = [Block("text", "\n".join(head)), *_body(message, faults)]
+    blocks = [Block("text", "\n".join(head)), *_body(message, address, faults)]
     return make_document(str(message["Subject"] or ""), blocks, faults)
 
 
-def _body(message: EmailMessage, faults: list[Fault]) -> Iterator[Block]:
+def _body(message: EmailMessage, address: str, faults: list[Fault]) -> Iterator[Block]:
     part = message.get_body(preferencelist=("plain", "html"))
     if part is None:
-        return
+        raise SlmError(f"{address}: holds no text: it is encrypted, or consists of attachments")
     try:
         text = str(part.get_content())
     except (LookupError, ValueError, KeyError):  # an encoding that there is not

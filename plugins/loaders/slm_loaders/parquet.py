@@ -17,6 +17,9 @@ from .files import File, file_state, find_files
 ROWS, SIZE = 10_000, 32 << 20
 """Rows and bytes of a batch."""
 
+LARGEST = 512 << 20
+"""Bytes a row may have, on average over its group."""
+
 KINDS = (".parquet", ".pq", ".arrow", ".arrows", ".feather", ".ipc")
 PARTITION = re.compile(r"([A-Za-z_]\w*)=([^/]*)")
 
@@ -96,6 +99,8 @@ def _parquet(file: File) -> Iterator[Any]:
     with parquet.ParquetFile(file.path, **options) as opened:
         for n in range(opened.num_row_groups):
             group = opened.metadata.row_group(n)
+            if group.total_byte_size > LARGEST * max(group.num_rows, 1):
+                raise SlmError(f"{file.address}: has rows of over {LARGEST >> 20} MB; leave its largest columns out")
             rows = SIZE * max(group.num_rows, 1) // max(group.total_byte_size, 1)
             for batch in opened.iter_batches(max(1, min(ROWS, rows)), row_groups=[n], use_threads=False):
                 yield pyarrow.Table.from_batches([batch])

@@ -15,19 +15,25 @@ from .archives import check_archive
 ROWS = 5_000
 """Rows that are handed over at once."""
 
+HEAD = 200
+"""Rows in which merged ranges may make up a header."""
+
 OLD = b"\xd0\xcf\x11\xe0"
 
 
 def read_sheet(path: str, address: str, sheet: str | int) -> Iterator[Any]:
-    """First a description: the sheet's name and the names of all visible sheets that hold rows. Then the rows in
-    chunks, from the sheet's first on, each a list of texts, null where a cell is empty; merged cells are filled down.
+    """First a description: the sheet's name, the names of all visible sheets that hold rows, and the merged ranges that
+    begin in its first rows (first row and column, last row and column, from 0). Then the rows in chunks, from the
+    sheet's first on, each a list of texts, null where a cell is empty; merged cells are filled down.
 
     Columns to the left of the first that holds anything are left out.
     """
     book = _opened(Path(path), address)
     name, full = _chosen(book, sheet, address)
     found = book.get_sheet_by_name(name)
-    yield {"sheet": name, "full": full, "column": (found.start or (0, 0))[1]}
+    left = (found.start or (0, 0))[1]
+    ranges = [(a, b - left, c, d - left) for (a, b), (c, d) in found.merged_cell_ranges or () if a < HEAD]
+    yield {"sheet": name, "full": full, "merged": ranges}
     merged = _merged_down(found)
     carried: dict[int, tuple[int, Any]] = {}
     chunk = []
