@@ -32,13 +32,14 @@ EACH, ANY = Step("each"), Step("any")
 class Found:
     """What stands at the end of a path, or why nothing does; `around` are the fields of the levels outside of it.
 
-    `doubt` says that texts in it may hold what is no character.
+    `doubt` says that texts in it may hold what is no character; `line` is where it stands, if that is known.
     """
 
     value: Any
     around: Mapping[str, Any]
     why: str = ""
     doubt: bool = False
+    line: int | None = None
 
 
 def parse_path(path: str) -> tuple[Step, ...]:
@@ -62,34 +63,37 @@ def show_path(steps: Sequence[Step]) -> str:
     return "".join(map(str, steps)).removeprefix(".")
 
 
-def walk(value: Any, steps: Sequence[Step], around: Mapping[str, Any], *, doubt: bool = False) -> Iterator[Found]:
+def walk(
+    value: Any, steps: Sequence[Step], around: Mapping[str, Any], *, doubt: bool = False, line: int | None = None
+) -> Iterator[Found]:
     """All that stands at the end of the steps.
 
     Of each object on the way the other fields are taken along, inner names before outer ones; a key that `*` stands
     for is taken along as `key`. A list at the end of the steps is gone through, if the last of them is a key.
     """
     if not steps:
-        yield Found(value, around, doubt=doubt)
+        yield Found(value, around, doubt=doubt, line=line)
         return
     step, rest = steps[0], steps[1:]
+    lines = getattr(value, "lines", None)
     if step.kind == "each":
         if not isinstance(value, list):
-            yield Found(value, around, f"{called(value)} where the path has a list")
+            yield Found(value, around, f"{called(value)} where the path has a list", line=line)
             return
-        for each in value:
-            yield from walk(each, rest, around, doubt=doubt)
+        for n, each in enumerate(value):
+            yield from walk(each, rest, around, doubt=doubt, line=lines[n] if lines else line)
     elif not isinstance(value, dict):
-        yield Found(value, around, f"{called(value)} where the path has an object")
+        yield Found(value, around, f"{called(value)} where the path has an object", line=line)
     elif step.kind == "any":
         for name, each in value.items():
-            yield from walk(each, rest, with_key(around, name), doubt=doubt)
+            yield from walk(each, rest, with_key(around, name), doubt=doubt, line=lines[name] if lines else line)
     elif step.name not in value:
-        yield Found(value, around, f"no '{step.name}' in it")
+        yield Found(value, around, f"no '{step.name}' in it", line=line)
     else:
         inner = value[step.name]
         more = {name: each for name, each in value.items() if name != step.name}
         rest = rest or ((EACH,) if isinstance(inner, list) else ())
-        yield from walk(inner, rest, {**around, **more}, doubt=doubt)
+        yield from walk(inner, rest, {**around, **more}, doubt=doubt, line=lines[step.name] if lines else line)
 
 
 def with_key(around: Mapping[str, Any], key: str) -> dict[str, Any]:
