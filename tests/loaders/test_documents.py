@@ -184,6 +184,7 @@ def test_opendocument_keeps_headings_lists_tables_and_notes(tmp_path: Path, read
         ("x<script>alert(1)</script><style>p{}</style><p hidden>no</p><p style='display:none'>no</p>y", "x\n\ny"),
         ("<p>a</p>loose<div>b<div>c</div></div>", "a\n\nloose\n\nb\n\nc"),
         ("<!-- no -->" + "<div>" * 400 + "deep" + "</div>" * 400, "deep"),
+        ("<b>" * 5000 + "deeper", "deeper"),
     ],
 )
 def test_a_fragment_of_html_is_converted_whole(html: str, text: str) -> None:

@@ -34,7 +34,7 @@ REFUSED = {
 }
 """Files that hold no text, or not without help, and what is said of them."""
 
-ONE_CELL = ("multiline-headers.xlsx", "emoji.xlsx", "merged-cells.xls", "merged-cells.xlsx", "merged-cells-boolean.xls")
+ONE_CELL = ("emoji.xlsx", "merged-cells.xls", "merged-cells.xlsx", "merged-cells-boolean.xls")
 """Sheets of a header and nothing below it."""
 
 WORDS = {

@@ -109,6 +109,11 @@ def attribute(element: Any, name: str) -> str:
     return next((str(value) for key, value in element.items() if key.rpartition("}")[2] == name), "")
 
 
+def whole(text: str, default: int) -> int:
+    """The whole number that an attribute should hold; the default where it holds something else."""
+    return int(text) if text.isdecimal() and len(text) < 10 else default
+
+
 def child(element: Any, *names: str) -> Any:
     """The element reached by these names, each the first child of that name; None where there is none."""
     for name in names:

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from slm.plugin import SlmError
 
 from .blocks import Block, Document, make_document
-from .office import Package, attribute, child, local, opened_package
+from .office import Package, attribute, child, local, opened_package, whole
 
 SKIPPED = frozenset(
     ["tracked-changes", "annotation", "annotation-end", "forms", "sequence-decls", "variable-decls", "desc", "title",
@@ -58,8 +58,7 @@ class _Reader:
         boxes: list[Any] = []
         text = self.text(element, boxes)
         if kind == "h":
-            level = attribute(element, "outline-level")
-            yield Block("heading", text, int(level) if level.isdecimal() else 1)
+            yield Block("heading", text, whole(attribute(element, "outline-level"), 1))
         elif self.code.get(attribute(element, "style-name"), False):
             yield Block("code", text)
         else:
@@ -93,8 +92,8 @@ class _Reader:
 
     def _cell(self, cell: Any) -> list[str]:
         text = " ".join(" ".join([block.text, *(" ".join(row) for row in block.rows)]) for block in self.blocks(cell))
-        repeated = attribute(cell, "number-columns-repeated")
-        return [text] * (min(int(repeated), 1000) if repeated.isdecimal() and text.strip() else 1)
+        repeated = whole(attribute(cell, "number-columns-repeated"), 1)
+        return [text] * (min(repeated, 1000) if text.strip() else 1)
 
     def text(self, element: Any, boxes: list[Any]) -> str:
         """A paragraph's text; text boxes in it are put into `boxes`, its notes aside."""
@@ -102,8 +101,7 @@ class _Reader:
         for each in element:
             kind = local(each)
             if kind == "s":
-                count = attribute(each, "c")
-                parts.append(" " * (min(int(count), 1000) if count.isdecimal() else 1))
+                parts.append(" " * min(whole(attribute(each, "c"), 1), 1000))
             elif kind in ("tab", "line-break"):
                 parts.append("\t" if kind == "tab" else "\n")
             elif kind == "note":
@@ -152,7 +150,7 @@ def _numbered(root: Any) -> Iterator[tuple[str, int]]:
     for each in root.iter("{*}list-style"):
         for level in each.iter("{*}list-level-style-number"):
             if attribute(level, "num-format"):
-                yield attribute(each, "name"), int(attribute(level, "level") or 1) - 1
+                yield attribute(each, "name"), whole(attribute(level, "level"), 1) - 1
 
 
 def _title(package: Package) -> str:

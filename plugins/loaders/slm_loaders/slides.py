@@ -9,7 +9,7 @@ from typing import Any
 from slm.plugin import SlmError
 
 from .blocks import Block, Document, Fault, make_document
-from .office import Package, attribute, child, core_title, local, opened_package
+from .office import Package, attribute, child, core_title, local, opened_package, whole
 
 TITLES = ("title", "ctrTitle")
 FURNITURE = ("dt", "ftr", "sldNum", "hdr", "sldImg")
@@ -94,7 +94,7 @@ def _paragraphs(body: Any, *, listed: bool) -> Iterator[Block]:
         bullet = bool(marks & {"buChar", "buAutoNum", "buBlip"}) or (listed and len(full) > 1 and "buNone" not in marks)
         level = attribute(properties, "lvl") if properties is not None else ""
         text = text_of(each)
-        yield Block("item", text, int(level) if level.isdecimal() else 0) if bullet else Block("text", text)
+        yield Block("item", text, whole(level, 0)) if bullet else Block("text", text)
 
 
 def text_of(paragraph: Any) -> str:

@@ -43,15 +43,22 @@ def read_html(data: bytes | str, *, whole: bool = False) -> Document:
 
 def parse_html(data: bytes | str) -> Any:
     """The page's root element, its encoding found (byte order mark, meta, UTF-8, else guessed); None if empty."""
-    from lxml import etree
-
     from .pages import decode
 
     text = data if isinstance(data, str) else decode(data, "")
     if not text.strip():
         return None
+    root, complete = _parsed(text)
+    return root if complete else _parsed("<p>" + re.sub(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>", " ", text))[0]
+
+
+def _parsed(text: str) -> tuple[Any, bool]:
+    """The root element, and whether all of the text is in it: libxml2 stops at 2,048 levels of elements."""
+    from lxml import etree
+
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
-    return etree.fromstring(text.replace("\0", "").encode("utf-8", "replace"), parser)
+    root = etree.fromstring(text.replace("\0", "").encode("utf-8", "replace"), parser)
+    return root, not any(error.type_name == "ERR_RESOURCE_LIMIT" for error in parser.error_log)
 
 
 def _is_page(data: bytes | str, root: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import field, frozen
 
 from .blocks import Block, Document, make_document
-from .office import Package, attribute, child, core_title, local, opened_package
+from .office import Package, attribute, child, core_title, local, opened_package, whole
 
 SKIPPED = frozenset(
     ["del", "moveFrom", "instrText", "delText", "delInstrText", "pPr", "rPr", "Fallback", "rt", "sdtPr", "tblPr",
@@ -60,7 +60,7 @@ class _Reader:
         style = self.styles.get(_named(element, "pStyle"), _Style())
         text = paragraph_text(element, boxes, frozenset() if style.code or style.heading else self.literal)
         level = child(element, "pPr", "outlineLvl")
-        depth = int(attribute(level, "val") or 9) + 1 if level is not None else style.heading
+        depth = whole(attribute(level, "val"), 9) + 1 if level is not None else style.heading
         if style.contents or (not text.strip() and not style.code):
             pass
         elif 0 < depth < 10:
@@ -79,7 +79,7 @@ class _Reader:
         numbered = child(element, "pPr", "numPr")
         number, level = style.numbering or ("0", 0)
         if numbered is not None:
-            level = int(_named(numbered, "ilvl") or level)
+            level = whole(_named(numbered, "ilvl"), level)
             number = _named(numbered, "numId") or number
         form = self.formats.get((number, level), "")
         if form in ("", "none"):
@@ -105,7 +105,7 @@ class _Reader:
             merged = child(cell, "tcPr", "vMerge")
             goes_on = merged is not None and attribute(merged, "val") in ("", "continue")
             yield "" if goes_on else " ".join(_flat(block) for block in self.blocks(cell))
-            yield from [""] * (min(int(attribute(span, "val") or 1), 1000) - 1 if span is not None else 0)
+            yield from [""] * (min(whole(attribute(span, "val"), 1), 1000) - 1 if span is not None else 0)
 
 
 def _flat(block: Block) -> str:
@@ -214,13 +214,13 @@ def _style(element: Any, found: Mapping[str, Any]) -> _Style:
         contents = contents or bool(re.match(r"(?i)toc \d|table of (figures|authorities)|index \d", name))
         level = child(element, "pPr", "outlineLvl")
         if not heading:
-            heading = int(attribute(level, "val") or 9) + 1 if level is not None else _heading_named(name)
+            heading = whole(attribute(level, "val"), 9) + 1 if level is not None else _heading_named(name)
         fonts = child(element, "rPr", "rFonts")
         if code is None and fonts is not None and attribute(fonts, "ascii"):
             code = bool(MONOSPACED.search(attribute(fonts, "ascii")))
         numbered = child(element, "pPr", "numPr")
         if numbering is None and numbered is not None:
-            numbering = (_named(numbered, "numId"), int(_named(numbered, "ilvl") or 0))
+            numbering = (_named(numbered, "numId"), whole(_named(numbered, "ilvl"), 0))
         element = found.get(_named(element, "basedOn"))
     return _Style(heading if heading < 10 else 0, bool(code), contents, numbering)
 
@@ -241,7 +241,7 @@ def _formats(root: Any) -> dict[tuple[str, int], str]:
         if local(each) == "abstractNum":
             levels = [level for level in each if local(level) == "lvl"]
             abstract[attribute(each, "abstractNumId")] = {
-                int(attribute(level, "ilvl") or 0): _named(level, "numFmt") or "decimal" for level in levels
+                whole(attribute(level, "ilvl"), 0): _named(level, "numFmt") or "decimal" for level in levels
             }
         elif local(each) == "num":
             levels_of = abstract.get(_named(each, "abstractNumId"), {})
