@@ -9,6 +9,9 @@ from typing import Any
 
 from slm.plugin import SlmError, Source
 
+LONGEST = 8000
+"""Characters an address may have that a page or a server names."""
+
 
 class Failure(SlmError):
     """What became of a request. `why` is the message without the address; `again` whether a repetition may help."""
@@ -46,6 +49,8 @@ def joined(url: str, link: str) -> str:
     """The address that a link on a page leads to, without a user or password."""
     import httpx
 
+    if len(link) > LONGEST:
+        raise Failure(url, f"leads to an address of over {LONGEST:,} characters; check the address")
     try:
         return str(httpx.URL(url).join(link).copy_with(userinfo=b""))
     except (httpx.InvalidURL, UnicodeError):

@@ -95,7 +95,8 @@ class Client:
         parts = parsed(url)
         own = {"user-agent": f"slm/{version('slm-builder')}", "accept-encoding": "gzip, deflate", "accept": "*/*"}
         secret = self.secret if at_home(self.home, origin(url)) else {}
-        sent = {name.lower(): value for name, value in {**own, **headers, **secret}.items()}
+        named = {name.lower(): value for name, value in {**own, **headers, **secret}.items()}
+        sent = [(name.encode("ascii"), value.encode("latin-1")) for name, value in named.items()]
         limits = self.limits
         timeouts = {"connect": limits.connect, "read": limits.read, "write": limits.read, "pool": limits.connect}
         target = httpcore.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
@@ -139,7 +140,11 @@ def open_client(
 
     clock = Clock()
     dialer = Dialer(clock, tuple(ip_network(each) for each in (ANYWHERE if private else allowed)))
-    pools = _pools(httpx.create_ssl_context(), dialer, proxied=private)
+    try:
+        context = httpx.create_ssl_context()
+    except OSError:
+        raise SlmError("SSL_CERT_FILE: can't be read as certificates; name a PEM file, or unset it") from None
+    pools = _pools(context, dialer, proxied=private)
     sent = {**login(url), **(secret or {})}
     for name, value in sent.items():
         if re.search(r"[^\x20-\x7e\x80-\xff]", value) or not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name, re.ASCII):

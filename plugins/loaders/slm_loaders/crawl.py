@@ -19,7 +19,7 @@ from .addresses import parsed
 from .client import Page
 
 TRACKING = re.compile(r"(?i)utm_\w+|fbclid|gclid|mc_[ce]id|phpsessid|jsessionid|sid")
-LARGEST = 64 << 20
+LARGEST, LONGEST = 64 << 20, 8000
 OTHERS = re.compile(
     r"(?i)\.(7z|avi|bmp|bz2|css|csv|dmg|docx?|epub|exe|gif|gz|ico|iso|jar|jpe?g|js|json|mov|mp[34]|msi|od[ts]|ogg|pdf|png"
     r"|pptx?|rar|rss|svg|tar|tgz|tiff?|wav|web[mp]|whl|woff2?|xlsx?|xml|xz|zip)"
@@ -45,13 +45,19 @@ def sitemap(page: Page) -> tuple[list[str], list[str]] | None:
             body = zlib.decompressobj(31).decompress(body, LARGEST)
         except zlib.error:
             return None
-    text = re.sub(r"(?s)<!--.*?-->", "", body.decode("utf-8-sig", "replace"))
-    root = re.match(r"(?s)\s*(?:<\?.*?\?>\s*)*(?:<!DOCTYPE[^>\[]*>\s*)?<(urlset|sitemapindex)\b", text)
+    text = _uncommented(body.decode("utf-8-sig", "replace"))
+    root = re.match(r"\s*(?:<\?[^>]*>\s*)*(?:<!DOCTYPE[^>\[]*>\s*)?<(urlset|sitemapindex)\b", text)
     if root is None:
         return None
-    found = re.findall(r"<loc\b[^>]*>\s*(?:<!\[CDATA\[)?(.*?)(?:\]\]>)?\s*</loc\s*>", text, re.DOTALL)
-    addresses = [unescape(each.strip()) for each in found]
+    inner = (piece.partition(">")[2].partition("</loc")[0].strip() for piece in re.split(r"<loc\b", text)[1:])
+    plain = (each.removeprefix("<![CDATA[").removesuffix("]]>").strip() for each in inner)
+    addresses = [unescape(each) for each in plain if each and len(each) < LONGEST]
     return (addresses, []) if root[1] == "urlset" else ([], addresses)
+
+
+def _uncommented(text: str) -> str:
+    first, *others = text.split("<!--")
+    return first + "".join(each.partition("-->")[2] for each in others)
 
 
 def listed(page: Page) -> list[str] | None:

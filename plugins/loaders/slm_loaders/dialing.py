@@ -94,7 +94,10 @@ class Dialer(httpcore.NetworkBackend):
 
     def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a name, IPv4 before IPv6; PrivateAddress where one of them may not be reached."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError:  # a part of the name is empty or too long
+            raise socket.gaierror(socket.EAI_NONAME, "no such name") from None
         addresses = dict.fromkeys(str(place[0]) for _, _, _, _, place in sorted(found, key=lambda each: each[0]))
         for address in addresses:
             if not self.may_reach(address):

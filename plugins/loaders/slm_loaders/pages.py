@@ -122,9 +122,11 @@ def _read_html(html: str, page: Page) -> Reading:
     import trafilatura
     from trafilatura.metadata import extract_metadata
 
-    tree = trafilatura.load_html(html)
+    tree = None if _is_bomb(html) else trafilatura.load_html(html)
+    if tree is None and html.strip():
+        raise Unreadable("its HTML can't be taken apart; leave it out")
     if tree is None:
-        raise Unreadable("is empty or no HTML; leave it out")
+        raise Unreadable("is empty; leave it out")
     base = _base(tree, page.url)
     links = tuple(dict.fromkeys(_links(tree, base)))
     hollow = _hollow(tree, base)
@@ -142,6 +144,12 @@ def _read_html(html: str, page: Page) -> Reading:
     if not words or (words < FEW and hollow == SCRIPTS) or (words < SHELL and ASKING.search(text)):
         raise Unreadable(SCRIPTS if words else hollow or "has no text; leave it out", links)
     return Reading(title, text, date, language, canonical, links)
+
+
+def _is_bomb(html: str) -> bool:
+    """Whether a tag has so many attributes that parsers take minutes: their time grows with the square."""
+    tags = (re.sub(r""""[^"]*"|'[^']*'""", "", tag[0]) for tag in re.finditer(r"<[^<>]{5000,}", html))
+    return any(len(tag.split()) > 2000 for tag in tags)
 
 
 def _hollow(tree: Any, base: str) -> str:

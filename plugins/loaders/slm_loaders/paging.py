@@ -254,8 +254,8 @@ def _at(seen: Seen, path: Sequence[Step]) -> Any:
 
 def _linked(header: str) -> str:
     """The address of `rel="next"` in a Link header."""
-    for address, tail in re.findall(r"<([^>]*)>([^<]*)", header):
-        if re.search(r"""(?i);\s*rel\s*=\s*(?:"[^"]*\bnext\b[^"]*"|'?next\b)""", tail):
+    for address, tail in re.findall(r"<([^<>]*)>([^<]*)", header):
+        if re.search(r"""(?i);\s*rel\s*=\s*(?:"[^"]*\bnext\b[^"]*"|'?next\b)""", tail[:200]):
             return str(address)
     return ""
 

@@ -85,8 +85,20 @@ def _plain(path: str) -> str:
 
 def _fits(pattern: str, path: str) -> bool:
     """Whether a path begins as the pattern says: `*` stands for anything, `$` at its end for the path's end."""
-    ends = pattern.endswith("$")
-    parts = [re.escape(part) for part in pattern.removesuffix("$").split("*")]
-    if len(parts) > 50:
-        return True  # no site means this; refusing is the careful reading
-    return re.match(".*?".join(parts) + ("$" if ends else ""), path) is not None
+    first, *others = pattern.removesuffix("$").split("*")
+    if not path.startswith(first):
+        return False
+    at = len(first)
+    if pattern.endswith("$"):
+        last = others.pop() if others else ""
+        if not others and not pattern.count("*"):
+            return at == len(path)
+        if not path.endswith(last):
+            return False
+        path = path[: len(path) - len(last)]
+    for part in others:
+        found = path.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return at <= len(path)

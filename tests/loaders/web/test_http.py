@@ -41,7 +41,7 @@ def test_private_addresses_are_refused_in_every_spelling(host: str, work: Work) 
         download(Source(f"http://{host}:1/a.csv"), work)
 
 
-@pytest.mark.parametrize("host", ["0177.0.0.1", "a b", "\n", "", "x:99999", "[::1", "①②⑦.⓪.⓪.①"])
+@pytest.mark.parametrize("host", ["0177.0.0.1", "a b", "\n", "", "x:99999", "[::1", "①②⑦.⓪.⓪.①", "a" * 70, "a..b"])
 def test_what_is_no_host_is_refused(host: str, work: Work) -> None:
     with pytest.raises(SlmError, match=r"not an address of the web|no host"):
         download(Source(f"http://{host}/a.csv"), work)
@@ -229,6 +229,12 @@ def test_headers_of_two_lines_are_refused(site: Any) -> None:
     with pytest.raises(SlmError, match=r"the header 'X-Key' holds characters") as caught:
         get(site.url, secret={"X-Key": "very\r\nsecret"})
     assert "secret" not in str(caught.value)
+
+
+def test_certificates_that_are_not_there_are_said(site: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/none.pem")
+    with pytest.raises(SlmError, match="SSL_CERT_FILE: can't be read as certificates"):
+        get(site.url)
 
 
 def test_proxies_are_used_where_private_addresses_are_allowed(site: Any, work: Work, monkeypatch: Any) -> None:

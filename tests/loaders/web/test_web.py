@@ -82,6 +82,7 @@ def test_the_charset_is_found(header: str, meta: str, encoding: str, site: Any, 
         ("<html><frameset><frame src=/b></frameset></html>", "text/html", "but frames"),
         ("<html><body><p hidden>nothing to see</p></body></html>", "text/html", "has no text"),
         ("<html>" + "<div>" * 20_000 + "deep", "text/html", "no text|apart"),
+        ("<html><p " + " ".join(f"a{n}=1" for n in range(20_000)) + ">text</p>", "text/html", "can't be taken apart"),
     ],
 )  # fmt: skip
 def test_what_gives_no_text_is_said(
@@ -134,6 +135,15 @@ def test_a_sitemap_gives_its_pages(packed: bool, site: Any, read: Callable[..., 
     found = read(web(exclude=("*/1[?]*",), limit=1), f"{site.url}/sitemap.xml")
     assert [row["title"] for row in found.rows] == ["page 0"]
     assert found.warnings == [f"{site.url}/sitemap.xml: 1 more pages are known and not read; raise limit to read them"]
+
+
+@pytest.mark.parametrize("inside", ["<!--", "<loc>", "<loc", "<?x ?>", "<!DOCTYPE x>"])
+def test_sitemaps_that_are_broken_end_soon(inside: str, site: Any, read: Callable[..., Any]) -> None:
+    site.on("/s.xml", "<urlset>" + inside * 1_000_000, kind="application/xml")
+    site.on("/t.xml", inside * 1_000_000, kind="application/xml")
+    for path in ("/s.xml", "/t.xml"):
+        with pytest.raises(SlmError, match=r"names no page|no text|apart|no HTML|is empty"):
+            read(web(), site.url + path)
 
 
 def test_a_crawl_stays_within_its_bounds(site: Any, other: Any, read: Callable[..., Any]) -> None:
@@ -226,6 +236,11 @@ def test_a_site_whose_robots_fail_is_left_alone(
         ("User-agent: slm\nDisallow: /a\n\nUser-agent: slm\nDisallow: /b", "/b", False),
         ("User-agent: *\nDisallow: /*.php$", "/x/y.php", False),
         ("User-agent: *\nDisallow: /*.php$", "/x/y.php?z", True),
+        ("User-agent: *\nDisallow: /*.php$", "/x.php/y.php", False),
+        ("User-agent: *\nDisallow: /a$", "/ab", True),
+        ("User-agent: *\nDisallow: /a*$", "/ab", False),
+        ("User-agent: *\nDisallow: /ab*b$", "/ab", True),
+        ("User-agent: *\nDisallow: /" + "a*" * 100 + "b", "/" + "a" * 5000, True),
         ("User-agent: *\nDisallow: /a?b=", "/a?b=1", False),
         ("User-agent: *\nDisallow: /p%61th", "/path", False),
         ("User-agent: *\nAllow: /a/b\nDisallow: /a", "/a/bc", True),
