@@ -1,4 +1,4 @@
-"""Cleaning speed side by side: normalize with exact dedup, and near_dedup, each against others that do the same.
+"""Cleaning speed side by side: normalize with dedup, near_dedup and decontaminate, each against a usual way.
 
     python benchmarks/clean.py [--records 200000] [--near 20000] [--rounds 3]
 
@@ -27,6 +27,7 @@ import pyarrow
 from slm.plugin import Base, Hardware, Job, Work
 from slm_data.dataset import read_splits, write_splits, write_tables
 from slm_preprocessors.content import fold
+from slm_preprocessors.decontaminate import Decontaminate
 from slm_preprocessors.dedup import Dedup
 from slm_preprocessors.grams import split_words
 from slm_preprocessors.mending import mender
@@ -177,6 +178,32 @@ def by_rensa(split: datasets.Dataset, work: Work) -> set[int]:
     return {n for n, new in enumerate(kept) if not new}
 
 
+def tested(draw: random.Random, found: list[str], count: int) -> list[str]:
+    """Test texts, of which every second holds a run of 13 words of one of the texts."""
+    fresh = texts(draw, count)
+    for n in range(0, count, 2):
+        words = found[n].split()
+        fresh[n] = f"{fresh[n][:80]} {' '.join(words[2:15] if len(words) > 15 else words)} {fresh[n][80:]}"
+    return fresh
+
+
+def by_sets(splits: dict[str, datasets.Dataset], work: Work) -> int:
+    """The usual way: a set of the test texts' runs of words, and each text's runs looked up in it."""
+    known = {run for text in splits["test"]["text"] for run in windows(text)}
+    return sum(any(run in known for run in windows(text)) for text in splits["train"]["text"])
+
+
+def windows(text: str) -> list[tuple[str, ...]]:
+    """A text's runs of 13 words."""
+    found = split_words(text)
+    return [tuple(found[at : at + 13]) for at in range(len(found) - 12)]
+
+
+def decontaminated(splits: dict[str, datasets.Dataset], work: Work) -> int:
+    """The plugin."""
+    return Decontaminate().preprocess(splits, JOB, work).report["dropped"]
+
+
 def quality(gone: set[int], found: list[str], pairs: dict[int, tuple[int, float]]) -> str:
     """Recall of the planted pairs that are alike enough; precision of all that went, by comparing with every text."""
     holders: dict[tuple[str, ...], list[int]] = {}
@@ -242,6 +269,13 @@ def main() -> None:
             ("datasketch", "datasketch", by_datasketch), ("rensa", "rensa", by_rensa), ("near_dedup", "numpy", near)
         )
         compare(ways, split, asked.rounds, Path(name), lambda gone: quality(gone, found, pairs))
+        test = records(tested(random.Random(2), found, 2_000), Path(name) / "test")
+        print(f"decontaminate {len(split):,} records of 2,000 test texts: dropped")
+        both: dict[str, Callable[[Any, Work], Any]] = {
+            "sets of runs": lambda split, work: by_sets({"train": split, "test": test}, work),
+            "decontaminate": lambda split, work: decontaminated({"train": split, "test": test}, work),
+        }
+        compare(both, split, asked.rounds, Path(name))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ JOB = Job("t", "qa", Base("scratch"))
         ({}, "  a \t\n\n\n\n b\r\nc\xa0d  ", "a\n\n b\nc d"),
         ({}, "def f():\n\treturn  1", "def f():\n\treturn  1"),
         ({}, "GrÃ¼ÃŸe", "Grüße"),
+        ({}, "â€œHiâ€ and â€œitâ€™s.â€", "“Hi” and “it’s.”"),  # noqa: RUF001
         ({}, "cafe\u0301", "café"),
         ({}, "“curly” ﬁne", "“curly” ﬁne"),
         ({"unicode": "NFKC"}, "ﬁne ①", "fine 1"),

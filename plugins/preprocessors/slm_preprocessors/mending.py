@@ -7,10 +7,15 @@ from collections.abc import Callable
 
 INNOCENT = ("common", "lower_common", "upper_common")
 ALONE = "\\x1b\u0085\u2028\u2029\u0402ÂÃŒœ"
+LOST = re.compile("â€(?=[\\s.,;:!?)]|$)")
 
 
 def mender() -> Callable[[str], str]:
-    """A function that mends a text: its encoding, the width of its characters, control characters, line ends."""
+    """A function that mends a text: its encoding, the width of its characters, control characters, line ends.
+
+    A closing quote read as Windows-1252 ends in a byte which that has no character for, and many programs drop it: it
+    is put back, for ftfy would take what is left, and the space behind it, for a dagger.
+    """
     import ftfy
 
     config = ftfy.TextFixerConfig(
@@ -21,7 +26,7 @@ def mender() -> Callable[[str], str]:
     def mend(text: str) -> str:
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-        return ftfy.fix_text(text, config) if broken(text) else text
+        return ftfy.fix_text(LOST.sub("â€\x9d", text), config) if broken(text) else text
 
     return mend
 
