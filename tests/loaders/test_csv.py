@@ -125,6 +125,16 @@ def test_an_open_quote_costs_its_own_lines_only(data: Path, read: Callable[..., 
         ("a;b\n1,5;2\n2,5;3\n", [["1,5", "2"], ["2,5", "3"]], {}),
         ("'a','b'\n'x, y','z'\n", [["x, y", "z"]], {}),
         ("# made by a tool\na,b\n1,2\n", [["1", "2"]], {}),
+        ('id, text\n1, "one, two"\n2, "say ""no"""\n', [["1", "one, two"], ["2", 'say "no"']], {}),
+        ('id,text\n1,"say \\"no, no\\" twice"\n2,"C:\\\\"\n', [["1", 'say "no, no" twice'], ["2", "C:\\\\"]], {}),
+        ('id,text\n1,"{""a"": ""\\""b\\""""}"\n', [["1", '{"a": "\\"b\\""}']], {}),
+        (
+            "some, lines\nof text\nwith commas, or\nwithout\nany\nof them\n",
+            [["of text"], ["with commas, or"], ["without"], ["any"], ["of them"]],
+            {},
+        ),
+        ("a\tb\n1\t2\n\t\n", [["1", "2"], ["", ""]], {}),
+        ("text,label\n" + "x," * 40 + "\n", [], {2: "41 cells where there are 2 columns"}),
     ],
 )
 def test_rows_and_rejects_keep_their_lines(
@@ -150,6 +160,8 @@ def test_numbers_are_lines_of_the_file_even_behind_cells_of_several_lines(
         ("ham,see you at the station later\nspam,win\nham,ok\n", ["column_1", "column_2"]),
         ("year,2011,2010\nx,1,2\n", ["year", "2011", "2010"]),
         ("text,label\ntext,a\n", ["text", "label"]),
+        ("a,b\n1,b\n2,b\n", ["a", "b"]),
+        ("x,n/a\ny,3\nx,4\n", ["column_1", "column_2"]),
         ("v1,v2,,\nham,hello,,\n", ["v1", "v2", "column_3", "column_4"]),
     ],
 )
@@ -273,6 +285,13 @@ def test_a_file_that_is_no_table_is_refused_in_one_line(
     with pytest.raises(SlmError, match=message) as error:
         read(Csv(), "t.csv")
     assert "\n" not in str(error.value)
+
+
+def test_an_accent_here_and_there_is_read_as_cp1252(tmp_path: Path, read: Callable[..., Any]) -> None:
+    (tmp_path / "t.csv").write_bytes("id,name\n1,english\n2,café\n3,£5\n".encode("cp1252"))
+    found = read(Csv(), "t.csv")
+    assert [row["name"] for row in found.rows] == ["english", "café", "£5"]
+    assert found.warnings == ["t.csv: not UTF-8, read as cp1252; state its encoding if that is wrong"]
 
 
 def test_an_unknown_encoding_is_refused(tmp_path: Path, read: Callable[..., Any]) -> None:

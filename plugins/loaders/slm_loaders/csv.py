@@ -12,7 +12,7 @@ from attrs.validators import and_, ge, instance_of, max_len, optional
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, Source, Work, hookimpl
 
 from .decoding import mend, read_utf8
-from .dialect import Layout, find_layout
+from .dialect import Layout, find_layout, plain_quotes
 from .files import File, claims_of, file_state, find_files
 from .quick import read_block
 from .rows import Row, read_rows
@@ -103,7 +103,10 @@ class _Reader:
     def read(self, block: bytes, line: int, *, final: bool) -> tuple[Batch | None, int, int]:
         """The batch of a block that begins at `line`; the bytes that were used, and the line breaks in them."""
         layout = self.layout
-        if not self._repeats_header(block):
+        if layout.escaped:
+            text = block.decode("utf-8", "surrogateescape")
+            block = plain_quotes(text, layout.quote).encode("utf-8", "surrogateescape")
+        if not layout.spaced and not self._repeats_header(block):
             quick = read_block(block, layout.delimiter, layout.quote, layout.names, final=final)
             if quick is not None:
                 batch = Batch(quick.table, self.address, quick.lines + line)
@@ -118,7 +121,7 @@ class _Reader:
         numbers: list[int] = []
         rejected: list[Reject] = []
         end = 0
-        for row in read_rows(text, self.layout.delimiter, self.layout.quote, final=final):
+        for row in _rows(text, self.layout, final=final):
             end = row.end
             if row.cells == ():
                 continue
@@ -163,8 +166,7 @@ class _Reader:
         )
 
     def _heading(self) -> tuple[str, ...]:
-        rows = read_rows(self.layout.header, self.layout.delimiter, self.layout.quote, final=True)
-        return next(rows).cells or ()
+        return next(_rows(self.layout.header, self.layout, final=True)).cells or ()
 
     def _mended(self, cells: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         try:
@@ -177,3 +179,7 @@ class _Reader:
             except UnicodeDecodeError as error:
                 return (), f"byte 0x{error.object[error.start]:02x} is neither UTF-8 nor cp1252"
         return cells, ""
+
+
+def _rows(text: str, layout: Layout, *, final: bool) -> Iterator[Row]:
+    return read_rows(text, layout.delimiter, layout.quote, final=final, spaced=layout.spaced)

@@ -24,6 +24,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+HIGH = re.compile(rb"[\x80-\xff]+")
 LONGEST = 512 << 20
 STRAY = re.compile("[\udc80-\udcff]+")
 
@@ -166,13 +167,14 @@ def _is_utf8(line: bytes) -> bool:
 def guess_encoding(sample: bytes) -> str:
     """The encoding of bytes that are not UTF-8.
 
-    Where under 1% of the bytes are beyond ASCII there is too little to tell languages apart (a few pound signs), and
-    cp1252 is by far the most usual.
+    Where under 1% of the bytes are beyond ASCII, or only a few that stand alone (an accent here and there), there is
+    too little to tell languages apart, and cp1252 is by far the most usual.
     """
     from charset_normalizer import from_bytes
 
     high = len(sample) - len(sample.translate(None, bytes(range(128, 256))))
-    if high < 0.01 * len(sample) and _fits(sample, "cp1252"):
+    alone = high < 16 and len(HIGH.findall(sample)) == high
+    if (high < 0.01 * len(sample) or alone) and _fits(sample, "cp1252"):
         return "cp1252"
     lines = [line for line in sample.splitlines() if not line.isascii()]
     best = from_bytes(b"\n".join(lines)[:65536]).best()

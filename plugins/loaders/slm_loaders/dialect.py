@@ -47,6 +47,10 @@ HEADINGS = frozenset(
         "messages",
     ]
 )
+LACKING = frozenset(["", "-", "na", "n/a", "nan", "none", "null", "?"])
+ONE = "\x1f"
+"""A delimiter that stands in no file: it makes a column of whole lines."""
+
 NUMBER = re.compile(r"[-+]?[\d.,]*\d(?:[eE][-+]?\d+)?%?")
 
 
@@ -55,7 +59,7 @@ class Layout:
     """A table's form: how cells are parted, what the columns are called, and where its rows begin.
 
     `start` is the offset in characters of the first row of data, `line` its line; `notes` say what was found that a
-    user may not expect.
+    user may not expect. Quotes may stand behind a space (`spaced`), and in cells behind a backslash (`escaped`).
     """
 
     delimiter: str
@@ -65,6 +69,8 @@ class Layout:
     line: int
     header: str = ""
     notes: tuple[str, ...] = ()
+    spaced: bool = False
+    escaped: bool = False
 
 
 def find_layout(
@@ -86,9 +92,13 @@ def find_layout(
     if not head.strip():
         raise SlmError(f"{address}: empty file")
     quote = find_quote(head) if quote is None else quote
-    delimiter = delimiter or find_delimiter(head, quote, skip)
-    rows = [row for row in read_rows(head, delimiter, quote, final=final) if row.cells != () and row.line > skip]
-    rows, notes = _without_comments(rows)
+    escaped = finds_escapes(head, quote)
+    head = plain_quotes(head, quote) if escaped else head
+    delimiter, doubt = (delimiter, "") if delimiter else find_delimiter(head, quote, skip)
+    spaced = finds_spaces(head, delimiter, quote)
+    found = read_rows(head, delimiter, quote, final=final, spaced=spaced)
+    rows, notes = _without_comments([row for row in found if row.cells != () and row.line > skip])
+    notes += [doubt] if doubt else []
     cells = rows[0].cells if rows else None
     if not cells:
         raise SlmError(f"{address}: no header line can be read in it; say which lines to leave out (skip = ...)")
@@ -102,7 +112,8 @@ def find_layout(
         (first.end, first.line + _breaks(head[first.start : first.end])) if header else (first.start, first.line)
     )
     raw = head[first.start : first.end].rstrip("\r\n") if header else ""
-    return Layout(delimiter, quote, called, start, line, raw, tuple(f"{address}: {note}" for note in notes))
+    said = tuple(f"{address}: {note}" for note in notes)
+    return Layout(delimiter, quote, called, start, line, raw, said, spaced, escaped)
 
 
 def find_quote(head: str) -> str:
@@ -112,9 +123,31 @@ def find_quote(head: str) -> str:
     return "'" if not double and single[0] >= 4 and single[0] == single[1] else '"'
 
 
-def find_delimiter(head: str, quote: str, skip: int = 0) -> str:
-    """The delimiter that gives most rows the header's number of cells (two at least); a comma where none does."""
-    best, found = (0.0, 0), ","
+def finds_escapes(head: str, quote: str) -> bool:
+    """Whether quotes within cells stand behind a backslash; where they are doubled none stands so before a letter."""
+    return (
+        quote in ("'", '"')
+        and re.search(rf"(?<!\\)\\{re.escape(quote)}[^\r\n,;\t|{re.escape(quote)}]", head) is not None
+    )
+
+
+def plain_quotes(text: str, quote: str) -> str:
+    """The text with each quote behind a backslash doubled instead: it keeps its length."""
+    return re.sub(rf"(?<!\\)((?:\\\\)*)\\{re.escape(quote)}", lambda found: found[1] + 2 * quote, text)
+
+
+def finds_spaces(head: str, delimiter: str, quote: str) -> bool:
+    """Whether quoted cells begin with a space before the quote, and never without one."""
+    d, q = re.escape(delimiter), re.escape(quote)
+    return bool(quote) and len(re.findall(f"{d} +{q}", head)) > 1 and not re.search(f"{d}{q}", head)
+
+
+def find_delimiter(head: str, quote: str, skip: int = 0) -> tuple[str, str]:
+    """The delimiter that gives most rows the header's number of cells (two at least), and what a user should know.
+
+    A comma where none does; where even the best fits under half of the rows, they are lines of one column.
+    """
+    best, found, lines = (0.0, 0), ",", False
     for delimiter in DELIMITERS:
         found_rows = read_rows(head[:65536], delimiter, quote, final=False)
         rows = [row for row in found_rows if row.cells != () and row.line > skip]
@@ -125,7 +158,11 @@ def find_delimiter(head: str, quote: str, skip: int = 0) -> str:
         score = (round(sum(width == widths[0] for width in widths) / len(widths), 2), widths[0])
         if score > best:
             best, found = score, delimiter
-    return found
+            named = any(cell.strip().casefold() in HEADINGS for cell in rows[0].cells or ())
+            lines = len(rows) >= 5 and 1 in widths and not named
+    if lines and best[0] < 0.5:
+        return ONE, f"its lines are read as one column; state the delimiter if that is wrong (delimiter = '{found}')"
+    return found, ""
 
 
 def find_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
@@ -133,6 +170,11 @@ def find_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
     first, rest = rows[0], [row for row in rows[1:] if len(row) == len(rows[0]) and row != rows[0]]
     if any(cell.strip().casefold().replace(" ", "_") in HEADINGS for cell in first):
         return True, "its names are usual"
+    for n, cell in enumerate(first):
+        below = [row[n].strip() for row in rest]
+        word = cell.strip().casefold() not in LACKING and not NUMBER.fullmatch(cell.strip())
+        if word and below and all(NUMBER.fullmatch(each) for each in below):
+            return True, "it stands over numbers"
     filled = [cell for cell in first if cell.strip()]
     if filled and all(NUMBER.fullmatch(cell.strip()) for cell in filled):
         return False, "it holds numbers only"
@@ -160,7 +202,12 @@ def _without_comments(rows: list[Row]) -> tuple[list[Row], list[str]]:
     body = rows[at:]
     if not at or not body or len(body[0].cells or ()) == len(rows[at - 1].cells or ()):
         return rows, []
-    return body, [f"lines {rows[0].line} to {rows[at - 1].line} are remarks before the header"]
+    first, last = rows[0].line, rows[at - 1].line
+    return body, [
+        f"line {first} is a remark before the header"
+        if first == last
+        else f"lines {first} to {last} are remarks before the header"
+    ]
 
 
 def header_names(cells: Sequence[str]) -> tuple[str, ...]:

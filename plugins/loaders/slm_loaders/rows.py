@@ -43,7 +43,7 @@ class _Feed:
         return self.lines[self.at[0] - 1]
 
 
-def read_rows(text: str, delimiter: str, quote: str, *, final: bool) -> Iterator[Row]:
+def read_rows(text: str, delimiter: str, quote: str, *, final: bool, spaced: bool = False) -> Iterator[Row]:
     """The records of a text. Unless it is the `final` one, a record that its end cuts is left out.
 
     A cell may hold line breaks in quotes. Where the quotes of a line don't match, it is read leniently (a quote ends
@@ -53,7 +53,7 @@ def read_rows(text: str, delimiter: str, quote: str, *, final: bool) -> Iterator
     csv.field_size_limit(LIMIT)
     feed = _Feed(LINES.findall(text))
     if quote:
-        reader = csv.reader(feed, delimiter=delimiter, quotechar=quote, strict=True)
+        reader = csv.reader(feed, delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=spaced)
     else:
         reader = csv.reader(feed, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
     offset = 0
