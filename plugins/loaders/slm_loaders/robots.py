@@ -45,6 +45,8 @@ def read_robots(client: Client, site: str) -> Robots:
     except Failure as failure:
         if 400 <= failure.status < 500 and failure.status != 429:
             return Robots()
+        if not failure.status:
+            return Robots(refused=failure.why)  # the site can't be reached at all: that is what there is to say
         return Robots(refused=f"{shown(url)} can't be read ({failure.why}), so nothing here may be read now")
     return parse_robots(page.body[:LARGEST].decode("utf-8-sig", "replace"))
 

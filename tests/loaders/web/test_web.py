@@ -268,7 +268,7 @@ def test_the_delay_a_site_asks_for_is_kept(site: Any, read: Callable[..., Any], 
 
 def test_private_pages_are_refused_unless_allowed(site: Any, read: Callable[..., Any]) -> None:
     site.on("/a", page("a"))
-    with pytest.raises(SlmError, match="private address"):
+    with pytest.raises(SlmError, match=r"/a: leads to a private address \(127\.0\.0\.1\); set private"):
         read(Web(retries=0), f"{site.url}/a")
     assert site.seen == []
 
