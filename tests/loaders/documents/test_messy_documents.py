@@ -14,7 +14,7 @@ from slm_loaders.excel import KINDS as SHEETS
 from slm_loaders.excel import Excel
 from slm_loaders.parquet import Parquet
 
-DATA = Path(os.environ.get("SLM_TEST_DATA", Path(__file__).parents[3] / "shared/data")) / "messy"
+DATA = Path(os.environ.get("SLM_TEST_DATA", Path(__file__).parents[4] / "shared/data")) / "messy"
 TWINS = "both named"
 NO_TEXT = "has no text layer (scanned pages): run OCR first"
 
