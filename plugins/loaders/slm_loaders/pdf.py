@@ -48,6 +48,8 @@ def _opened(pypdf: Any, file: Any, address: str, password: str) -> Any:
         if reader.is_encrypted and not (reader.decrypt("") or reader.decrypt(password)):
             wrong = "the password does not open it" if password else "is encrypted; give its password"
             raise SlmError(f'{address}: {wrong} (password = "${{env:...}}")')
+    except pypdf.errors.DependencyError:
+        raise ModuleNotFoundError("No module named 'cryptography'", name="cryptography") from None
     except pypdf.errors.PyPdfError as error:
         raise SlmError(f"{address}: the PDF is damaged ({_short(error)}); save it anew") from None
     return reader

@@ -53,8 +53,8 @@ def test_word_keeps_headings_lists_code_tables_notes_and_accepted_changes(
         "<w:sdt><w:sdtContent>" + make.paragraph("Part", "Sub") + "</w:sdtContent></w:sdt>",
         f"<w:tbl>{row}{row}</w:tbl>",
     ]  # fmt: skip
-    note = f'<w:footnotes {make.namespace}><w:footnote w:id="2"><w:p><w:r><w:t>A note</w:t></w:r></w:p></w:footnote></w:footnotes>'
-    make.docx(tmp_path / "t.docx", "".join(body), footnotes=note)
+    note = '<w:footnote w:id="2"><w:p><w:r><w:t>A note</w:t></w:r></w:p></w:footnote>'
+    make.docx(tmp_path / "t.docx", "".join(body), footnotes=f"<w:footnotes {make.namespace}>{note}</w:footnotes>")
     related = (
         '<Relationships><Relationship Id="f" Type="x/footnotes" Target="footnotes.xml"/>'
         '<Relationship Id="s" Type="x/styles" Target="/word/styles.xml"/></Relationships>'
