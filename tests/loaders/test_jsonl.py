@@ -124,16 +124,48 @@ def test_clean_blocks_and_broken_ones_make_one_stream(tmp_path: Path, read: Call
     assert found.numbers == [n for n in range(1, 120_001) if n != 100_001]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", r"t\.jsonl: empty file"),
-        ("\n \n", r"t\.jsonl: empty file"),
-        ('[\n{"a": 1}\n]', r"t\.jsonl: is one JSON list"),
-        ('{\n"a": 1\n}', r"t\.jsonl: holds JSON over several lines"),
-    ],
-)
-def test_what_is_no_json_lines_is_refused(text: str, message: str, tmp_path: Path, read: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_an_empty_file_is_refused(text: str, tmp_path: Path, read: Callable[..., Any]) -> None:
     (tmp_path / "t.jsonl").write_text(text)
-    with pytest.raises(SlmError, match=message):
+    with pytest.raises(SlmError, match=r"t\.jsonl: empty file"):
         read(Jsonl(), "t.jsonl")
+
+
+@pytest.mark.parametrize(
+    "text", ['[\n{"a": 1}\n]', '[{"a": 1}]', '{\n"a": 1\n}', '{"a":\n1}', '{"data": [\n{"a": 1}]}']
+)
+def test_one_json_value_is_read_as_such(text: str, tmp_path: Path, read: Callable[..., Any]) -> None:
+    (tmp_path / "t.jsonl").write_text(text)
+    if text == '{"a":\n1}':  # a line that is cut: it is named as such
+        assert [reject.place for reject in read(Jsonl(), "t.jsonl").rejected] == ["t.jsonl:1", "t.jsonl:2"]
+        return
+    found = read(Jsonl(), "t.jsonl")
+    assert found.rows == [{"a": 1}]
+    assert found.warnings[0] == "t.jsonl: is one JSON value, not an object a line, and is read so"
+
+
+def test_the_first_of_several_answers_is_the_answer(tmp_path: Path, read: Callable[..., Any]) -> None:
+    (tmp_path / "t.jsonl").write_text('{"question": "q", "answer": ["a", "b"]}\n{"question": "r", "answer": "c"}\n')
+    found = read(Jsonl(), "t.jsonl")
+    assert [row["answer"] for row in found.rows] == ["a", "c"]
+    assert found.warnings == ["t.jsonl: several answers may stand to a question; the first is taken as its answer"]
+
+
+def test_answers_as_the_hub_has_them_have_their_first_text(tmp_path: Path, read: Callable[..., Any]) -> None:
+    lines = ['{"question": "q", "answers": {"text": ["a", "b"], "answer_start": [1, 2]}}',
+             '{"question": "r", "answers": {"text": [], "answer_start": []}}']  # fmt: skip
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    assert [row["answer"] for row in read(Jsonl(), "t.jsonl").rows] == ["a", None]
+    assert [row["answer"] for row in read(Jsonl(no_answer="unknown"), "t.jsonl").rows] == ["a", "unknown"]
+
+
+def test_each_instance_of_a_task_is_a_row(tmp_path: Path, read: Callable[..., Any]) -> None:
+    pair = '[{"input": "x", "output": "y"}, {"input": "", "output": "z"}]'
+    (tmp_path / "t.jsonl").write_text(
+        f'{{"instruction": "i", "instances": {pair}}}\n{{"instruction": "j", "instances": []}}'
+    )
+    found = read(Jsonl(), "t.jsonl")
+    assert [(row["instruction"], row["input"], row["output"]) for row in found.rows] == [
+        ("i", "x", "y"), ("i", "", "z"), ("j", None, None)
+    ]  # fmt: skip
+    assert found.numbers == [1, 1, 2]

@@ -16,7 +16,7 @@ from slm_loaders.yaml import Yaml
         ("- a: 1\n- a: x\n", [{"a": "1"}, {"a": '"x"'}], [1, 2]),
         ("- question: Yes?\n  answer: yes\n\n- question: b\n  answer: no\n",
          [{"question": "Yes?", "answer": "yes"}, {"question": "b", "answer": "no"}], [1, 4]),
-        ("data:\n  - a: 1\n  - a: 2\nversion: 1\n", [{"a": 1, "version": 1}, {"a": 2, "version": 1}], [2, 3]),
+        ("data:\n  - a: 1\n  - a: 2\nversion: 1\n", [{"a": 1}, {"a": 2}], [2, 3]),
         ("one:\n  q: x\ntwo:\n  q: y\n", [{"key": "one", "q": "x"}, {"key": "two", "q": "y"}], [1, 3]),
         ("q: x\n---\nq: y\n", [{"q": "x"}, {"q": "y"}], [1, 3]),
         ("- first\n- second\n", [{"text": "first"}, {"text": "second"}], [1, 2]),

@@ -13,7 +13,7 @@ from .decoding import read_utf8
 from .files import File, claims_of, file_state, find_files
 from .jsonl import read_json_lines
 from .outline import Choice, Entry, choose_records, entry_of, table_rows
-from .paths import EACH, Found, Step, called, parse_path, show_path, walk, with_key
+from .paths import EACH, Found, Step, Walk, called, parse_path, show_path, walk, with_key
 from .records import Maker
 from .scanner import Scanner
 
@@ -117,7 +117,9 @@ def _looked_for(scanner: Scanner, address: str) -> Choice:
     if scanner.peek() == "{":
         return Choice((), "holds one JSON object after another, each read as a record")
     scanner.end()
-    return choose_records(entries, total, address) if total else Choice()
+    if not total:
+        raise SlmError(f"{address}: no records")
+    return choose_records(entries, total, address)
 
 
 def _entries(scanner: Scanner) -> tuple[dict[str, Entry], int]:
@@ -190,7 +192,7 @@ def _inner(scanner: Scanner, steps: Sequence[Step], around: Mapping[str, Any]) -
         if scanner.faults:
             yield Found(value, around, scanner.faults[0])
         else:
-            yield from walk(value, steps, around, doubt=scanner.doubt)
+            yield from walk(value, steps, Walk(around, inside=True, doubt=scanner.doubt))
 
 
 def _of_key(scanner: Scanner, steps: Sequence[Step], around: Mapping[str, Any]) -> Iterator[Found]:

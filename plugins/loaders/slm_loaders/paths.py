@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from slm.plugin import SlmError
 
@@ -63,37 +63,49 @@ def show_path(steps: Sequence[Step]) -> str:
     return "".join(map(str, steps)).removeprefix(".")
 
 
-def walk(
-    value: Any, steps: Sequence[Step], around: Mapping[str, Any], *, doubt: bool = False, line: int | None = None
-) -> Iterator[Found]:
+@frozen
+class Walk:
+    """A walk along steps: what it takes along, and whether it passed a list or `*` (before, nothing is taken)."""
+
+    around: Mapping[str, Any] = field(factory=dict)
+    inside: bool = False
+    doubt: bool = False
+    line: int | None = None
+
+    def found(self, value: Any, why: str = "") -> Found:
+        """The end of the walk."""
+        return Found(value, self.around, why, self.doubt, self.line)
+
+
+def walk(value: Any, steps: Sequence[Step], way: Walk) -> Iterator[Found]:
     """All that stands at the end of the steps.
 
     Of each object on the way the other fields are taken along, inner names before outer ones; a key that `*` stands
     for is taken along as `key`. A list at the end of the steps is gone through, if the last of them is a key.
     """
     if not steps:
-        yield Found(value, around, doubt=doubt, line=line)
+        yield way.found(value)
         return
     step, rest = steps[0], steps[1:]
     lines = getattr(value, "lines", None)
-    if step.kind == "each":
-        if not isinstance(value, list):
-            yield Found(value, around, f"{called(value)} where the path has a list", line=line)
-            return
+    if step.kind == "each" and isinstance(value, list):
         for n, each in enumerate(value):
-            yield from walk(each, rest, around, doubt=doubt, line=lines[n] if lines else line)
+            yield from walk(each, rest, evolve(way, inside=True, line=lines[n] if lines else way.line))
+    elif step.kind == "each":
+        yield way.found(value, f"{called(value)} where the path has a list")
     elif not isinstance(value, dict):
-        yield Found(value, around, f"{called(value)} where the path has an object", line=line)
+        yield way.found(value, f"{called(value)} where the path has an object")
     elif step.kind == "any":
         for name, each in value.items():
-            yield from walk(each, rest, with_key(around, name), doubt=doubt, line=lines[name] if lines else line)
+            line, around = lines[name] if lines else way.line, with_key(way.around, name)
+            yield from walk(each, rest, evolve(way, around=around, inside=True, line=line))
     elif step.name not in value:
-        yield Found(value, around, f"no '{step.name}' in it", line=line)
+        yield way.found(value, f"no '{step.name}' in it")
     else:
         inner = value[step.name]
-        more = {name: each for name, each in value.items() if name != step.name}
-        rest = rest or ((EACH,) if isinstance(inner, list) else ())
-        yield from walk(inner, rest, {**around, **more}, doubt=doubt, line=lines[step.name] if lines else line)
+        more = {name: each for name, each in value.items() if name != step.name} if way.inside else {}
+        line, rest = lines[step.name] if lines else way.line, rest or ((EACH,) if isinstance(inner, list) else ())
+        yield from walk(inner, rest, evolve(way, around={**way.around, **more}, line=line))
 
 
 def with_key(around: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -79,9 +79,11 @@ class Scanner:
                 value, end = self.decoder.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
                 near = error.pos >= len(self.text) - NEAR or error.msg.startswith("Unterminated string")
+                behind = error.pos - self.at
                 if near and self._more():
                     continue
-                raise self.fault(error.msg.removesuffix(" at").removesuffix(" starting"), error.pos) from None
+                why = error.msg.removesuffix(" at").removesuffix(" starting")
+                raise self.fault(why, self.at + behind) from None
             except RecursionError:
                 raise self.fault("nested too deeply") from None
             if end == len(self.text) and self._more():  # a number may go on

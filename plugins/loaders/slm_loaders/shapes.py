@@ -47,7 +47,7 @@ class Shaper:
     def _answers(self, table: Any, name: str, both: bool) -> Any:
         values = _values(table, name)
         firsts = [_first(value) for value in values]
-        if not any(firsts):
+        if not any(firsts) and not all(map(_is_empty, values)):
             return table
         several = sum(isinstance(value, list) and len(value) > 1 for value in values)
         if several or name.casefold() == "answers":
@@ -88,7 +88,7 @@ class Shaper:
 
         values = _values(table, name)
         pairs = [(n, each) for n, value in enumerate(values) for each in (value or [None])]
-        if not any(isinstance(each, dict) and "output" in each for _, each in pairs):
+        if not all(each is None or (isinstance(each, dict) and "output" in each) for _, each in pairs):
             return table, numbers
         self._say("Self-Instruct: each instance is a row, with its instruction")
         rows = table.drop_columns([name]).take(pyarrow.array([n for n, _ in pairs], pyarrow.int64()))
@@ -148,3 +148,7 @@ def _first(value: Any) -> str | None:
     if isinstance(value, bool) or value is None:
         return None
     return value if isinstance(value, str) else str(value)
+
+
+def _is_empty(value: Any) -> bool:
+    return not value or (isinstance(value, dict) and "text" in value and not value["text"])

@@ -13,7 +13,7 @@ from .dialogues import is_corpus, read_corpus
 from .files import File, claims_of, file_state, find_files
 from .nodes import read_documents
 from .outline import Choice, choose_records, entry_of, table_rows
-from .paths import EACH, Found, called, parse_path, show_path, walk
+from .paths import EACH, Found, Walk, called, parse_path, show_path, walk
 from .records import Maker
 from .text import read_lines
 
@@ -103,7 +103,7 @@ def _values(value: Any, choice: Choice, maker: Maker) -> Iterator[Found]:
     if choice.table == "conversations":
         yield from read_corpus(value)
         return
-    found = walk(value, choice.steps, {})
+    found = walk(value, choice.steps, Walk())
     if choice.table:
         rows, maker.names = table_rows(choice.table, next(found).value)
         yield from (Found(row, {}) for row in rows)
