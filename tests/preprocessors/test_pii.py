@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +277,13 @@ def test_masks_show_the_shape_alone() -> None:
 def test_presidio_that_is_missing_is_said_in_one_line() -> None:
     with pytest.raises(SlmError, match=r"pii.presidio: needs \w+: pip install presidio-analyzer"):
         Pii(presidio=True).finder()
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["1-", "1 ", "a@b.com ", "a@", "b.", "password=", "call 123 4567 ", "DE89 ", "12ab:", "http://a?token=", "(1)"],
+)
+def test_long_texts_of_one_part_end_in_time(part: str) -> None:
+    text = part * 20_000
+    finds = Pii().finder()(text)
+    assert all(before.end <= after.start for before, after in pairwise(finds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
@@ -136,7 +137,10 @@ def _bitcoin(text: str) -> bool:
 def without_overlaps(found: Iterable[Found]) -> list[Found]:
     """The finds in the text's order; where some overlap the longest stays, a guess before nothing else."""
     kept: list[Found] = []
+    starts: list[int] = []
     for each in sorted(found, key=lambda f: (f.certainty == GUESS, f.start - f.end, -f.certainty, f.start)):
-        if all(each.end <= other.start or other.end <= each.start for other in kept):
-            kept.append(each)
-    return sorted(kept, key=lambda f: f.start)
+        n = bisect_left(starts, each.end)
+        if n == 0 or kept[n - 1].end <= each.start:
+            starts.insert(n, each.start)
+            kept.insert(n, each)
+    return kept

@@ -56,7 +56,7 @@ HINTS = (
     "bearer",
     "credential",
 )
-MIXED = re.compile(r"[^\W\d].*\d|\d.*[^\W\d]")
+LONGEST = 512
 CODE = re.compile(r"^[\w.]+\(|^\$|^%|^\{|^process\.|^os\.|^self\.|^env\.|^/|^\w+://|\*{3}|\.{3}", re.IGNORECASE)
 
 
@@ -72,9 +72,14 @@ def secrets(text: str) -> Iterator[Found]:
     if any(hint in small for hint in HINTS):
         for match in NAMED.finditer(text):
             value = match[1].rstrip(".?)]}")
-            password = match[0][:2].lower() in ("pa", "pw") and MIXED.search(value) and not HOLE.match(value)
-            if senseless(value) or (password and not CODE.search(value)):
+            password = match[0][:2].lower() in ("pa", "pw") and mixed(value) and not HOLE.match(value)
+            if senseless(value[:LONGEST]) or (password and not CODE.search(value)):
                 yield Found(match.start(1), match.start(1) + len(value), "secret", FORM if len(value) > 15 else GUESS)
+
+
+def mixed(value: str) -> bool:
+    """Whether a value has both digits and letters."""
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
 def senseless(value: str) -> bool:
@@ -83,7 +88,7 @@ def senseless(value: str) -> bool:
     if len(value) < 6 or HOLE.match(value) or CODE.search(value):
         return False
     kinds = sum(bool(re.search(kind, value)) for kind in ("[a-z]", "[A-Z]", r"\d", r"[^\w\s]|_"))
-    if re.search(r"\d", value) and re.search(r"[^\W\d]", value):
+    if mixed(value):
         return kinds >= 2 and not re.fullmatch(r"\d+[.,]?\d*[a-zA-Z%]{1,7}|[a-z]+[_-]?\d{1,2}", value)
     if value.isdigit():
         return len(value) >= 12
