@@ -228,14 +228,30 @@ def test_a_token_opens_what_is_gated(front: Front, load: Callable[..., Any]) -> 
 
 
 def test_without_the_hub_the_cache_is_read(front: Front, load: Callable[..., Any]) -> None:
-    case: tuple[dict[str, Any], str] = ({}, "hub://me/plain")
-    (missing,) = load(case)
+    plain: tuple[dict[str, Any], str] = ({}, "hub://me/plain")
+    english: tuple[dict[str, Any], str] = ({"config": "en", "part": "test"}, "hub://me/faq")
+    (missing,) = load(plain)
     assert missing["error"] == (
         "hub://me/plain: is not in the cache, and the Hub is not asked (HF_HUB_OFFLINE); unset that once"
     )
-    (fetched,) = load(case, front=front)
-    (again,) = load(case)
-    assert again["rows"] == fetched["rows"]
+    fetched = load(plain, english, front=front)
+    again = load(plain, english, ({**english[0], "streaming": True}, english[1]), ({"config": "de"}, "hub://me/faq"))
+    assert [each["rows"] for each in again[:3]] == [fetched[0]["rows"], fetched[1]["rows"], fetched[1]["rows"]]
+    assert "error" in again[3]
+    assert "\n" not in again[3]["error"]
+
+
+def test_without_the_hub_a_download_of_its_files_is_read(
+    front: Front, load: Callable[..., Any], tmp_path: Path
+) -> None:
+    code = "from huggingface_hub import snapshot_download as get; get('me/faq', repo_type='dataset')"
+    place = f"http://127.0.0.1:{front.server_address[1]}"
+    env = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": place, "HF_HUB_OFFLINE": "0"}
+    subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
+    train, german = load(({"config": "en"}, "hub://me/faq"), ({"config": "de", "revision": "main"}, "hub://me/faq"))
+    assert train["rows"] == [{"q": "a", "n": 1}, {"q": "b", "n": 2}]
+    assert german["rows"][0]["q"] == "ä"
+    assert (train["state"], train["address"]) == (COMMIT, "hub://me/faq?config=en&split=train")
 
 
 def test_a_folder_saved_by_datasets_is_read(tmp_path: Path, read: Callable[..., Any]) -> None:

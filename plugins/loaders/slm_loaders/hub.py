@@ -127,24 +127,32 @@ def _saved(asked: _Asked) -> dict[str, Any] | None:
 
 def _opened(asked: _Asked, work: Work, *, streaming: bool) -> dict[str, Any]:
     """The splits of a dataset, as a builder of `datasets` makes them; never by code from the dataset."""
-    from datasets import load_dataset_builder
-
-    place, own = f"hf://datasets/{asked.repo}", asked.folder
-    if own is None and offline():
-        own = cached(asked.repo, asked.revision)
-    options: dict[str, Any] = {"data_files": asked.files or None, "token": asked.token or None}
-    if own is not None:
-        place, options["cache_dir"] = str(own.resolve()), str(work.checkpoints / "datasets")
-    else:
-        options["revision"] = asked.revision or None
     with refused(asked.shown, asked.token):
-        builder = load_dataset_builder(place, asked.config or None, **options)
-        if own is None and type(builder).__module__.endswith(".cache.cache") and not offline():
-            work.warn(f"{asked.shown}: the Hub gives no answer; the copy in the cache is read")
-        if streaming:
+        builder = _builder(asked, work)
+        if type(builder).__module__.endswith(".cache.cache") and (asked.revision or not offline()):
+            work.warn(f"{asked.shown}: the Hub is not to be had; the newest copy in the cache is read")
+        if streaming and not offline():
             return dict(builder.as_streaming_dataset())
         builder.download_and_prepare()
         return dict(builder.as_dataset())
+
+
+def _builder(asked: _Asked, work: Work) -> Any:
+    """The builder of a folder or a dataset; without the Hub of what it left in its caches, prepared or as files."""
+    from datasets import load_dataset_builder
+
+    options: dict[str, Any] = {"data_files": asked.files or None, "token": asked.token or None}
+    own = {**options, "cache_dir": str(work.checkpoints / "datasets")}
+    if asked.folder is not None:
+        return load_dataset_builder(str(asked.folder.resolve()), asked.config or None, **own)
+    options["revision"] = asked.revision or None
+    try:
+        return load_dataset_builder(f"hf://datasets/{asked.repo}", asked.config or None, **options)
+    except (OSError, ValueError):
+        folder = cached(asked.repo, asked.revision) if offline() else None
+        if folder is None:
+            raise
+        return load_dataset_builder(str(folder), asked.config or None, **own)
 
 
 def _split(asked: _Asked, found: list[str], work: Work) -> str:
