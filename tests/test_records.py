@@ -327,3 +327,13 @@ def test_an_id_is_of_what_the_record_says_alone(write: Write) -> None:
     assert id_of({"text": "ab", "label": "c"}, "classification") != id_of(
         {"text": "a", "label": "bc"}, "classification"
     )
+
+
+def test_sources_with_other_columns_to_keep_make_one_split(tmp_path: Path) -> None:
+    for name, keep in (("a", ("customer",)), ("b", ())):
+        (tmp_path / name).mkdir()
+        rows = pa.table({"text": [f"{name} text"], "customer": ["7"]})
+        how: dict[str, Any] = {"task": "completion", "columns": {}, "split": "train", "address": "t"}
+        write_records([Batch(rows, "t", [1])], folder=tmp_path / name, keep=keep, **how)
+    records = read_splits(tmp_path / "a", tmp_path / "b")["train"]
+    assert [(record["text"], record["customer"]) for record in records] == [("a text", "7"), ("b text", None)]

@@ -33,12 +33,12 @@ from slm_runs.wire import pack, unpack
 EXTRAS = {
     "datasets": "data", "pyarrow": "data", "ftfy": "data", "charset_normalizer": "data", "xxhash": "data",
     "yaml": "data", "zstandard": "data", "phonenumbers": "clean", "py3langid": "clean", "stdnum": "clean",
-    "rensa": "clean", "pypdf": "documents", "docx": "documents", "pptx": "documents", "python_calamine": "documents",
-    "httpx": "web", "trafilatura": "web", "sqlalchemy": "sql", "psycopg": "sql", "pymysql": "sql",
-    "pymongo": "mongodb", "torch": "train",
-    "transformers": "train", "peft": "train", "safetensors": "train", "accelerate": "train", "sklearn": "evaluate",
-    "rouge_score": "evaluate", "onnxruntime": "onnx", "numpy": "onnx", "onnx": "export", "onnxscript": "export",
-    "onnx_ir": "export", "onnxruntime_genai": "export", "optimum": "export", "starlette": "serve", "uvicorn": "serve",
+    "pypdf": "documents", "lxml": "documents", "lxml_html_clean": "documents", "fontTools": "documents",
+    "python_calamine": "documents", "httpx": "web", "httpcore": "web", "trafilatura": "web", "sqlalchemy": "sql",
+    "psycopg": "sql", "pymysql": "sql", "pymongo": "mongodb", "torch": "train", "transformers": "train",
+    "peft": "train", "safetensors": "train", "accelerate": "train", "sklearn": "evaluate", "rouge_score": "evaluate",
+    "onnxruntime": "onnx", "numpy": "onnx", "onnx": "export", "onnxscript": "export", "onnx_ir": "export",
+    "onnxruntime_genai": "export", "optimum": "export", "starlette": "serve", "uvicorn": "serve",
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def write_splits(splits: Mapping[str, datasets.Dataset], folder: Path) -> dict[s
     """Write each split as `<name>.arrow`; give the number of rows of each."""
     for name, split in splits.items():
         write_tables(
-            (batch for batch in split.with_format("arrow").iter(batch_size=10_000)),
+            (batch.combine_chunks() for batch in split.with_format("arrow").iter(batch_size=10_000)),
             split.features.arrow_schema,
             folder / f"{name}.arrow",
         )

@@ -119,8 +119,8 @@ class Store:
         return Result(key, folder / "out", record["value"], record["digest"], record)
 
     def aside(self, key: str) -> Aside:
-        """The place to make the result of a key."""
-        return Aside(key, self.root / f".{key}")
+        """The place to make the result of a key; those that differ only behind a `~` have one place."""
+        return Aside(key, self.root / f".{key.partition('~')[0]}")
 
     def keep(self, aside: Aside, value: Mapping[str, Any], about: Mapping[str, Any]) -> Result:
         """Make what stands aside the key's result, in one rename."""
@@ -135,7 +135,8 @@ class Store:
         aside.out.rename(place / "out")
         write_text(place / "result.json", json.dumps(record, indent=1, ensure_ascii=False))
         place.rename(final)
-        shutil.rmtree(aside.root, ignore_errors=True)
+        if "~" not in aside.key:  # a source that is read each time finds again what it put by
+            shutil.rmtree(aside.root, ignore_errors=True)
         return Result(aside.key, final / "out", value, stands_for, record)
 
     def content(self, path: Path) -> str:

@@ -14,12 +14,16 @@ class Read:
 
     def __init__(self, loader: Any, address: str, folder: Path) -> None:
         self.warnings: list[str] = []
-        work = Work(folder, folder, Hardware(), emit=lambda _, data: self.warnings.append(data["text"]))
+        work = Work(folder, folder, Hardware(), emit=self._heard)
         self.batches = list(loader.load(Source(address, folder), work))
         self.rows: list[dict[str, Any]] = [row for batch in self.batches for row in batch.rows.to_pylist()]
         self.numbers: list[int] = [n for batch in self.batches for n in batch.numbers]
         self.addresses: list[str] = [batch.address for batch in self.batches for _ in batch.numbers]
         self.rejected: list[Reject] = [reject for batch in self.batches for reject in batch.rejected]
+
+    def _heard(self, kind: str, data: Any) -> None:
+        if kind == "warning":
+            self.warnings.append(data["text"])
 
 
 @pytest.fixture

@@ -34,7 +34,9 @@ class Documents:
         metadata={"help": "What becomes a record; auto: files of a folder, else sections, or pages where it has none."},
     )
     password: str = field(
-        default="", repr=False, metadata={"help": 'What opens an encrypted PDF, such as "${env:PDF_PASSWORD}".'}
+        default="",
+        repr=False,
+        metadata={"secret": True, "help": 'What opens an encrypted PDF, such as "${env:PDF_PASSWORD}".'},
     )
     whole: bool = field(
         default=False, metadata={"help": "Whether to keep all text of a web page, not its main content only."}

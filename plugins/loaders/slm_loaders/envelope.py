@@ -12,7 +12,7 @@ from slm.plugin import SlmError
 
 from .addresses import Failure
 from .client import Page
-from .paths import ANY, EACH, Found, Step, called, parse_path, show_path, walk
+from .paths import ANY, EACH, Found, Step, Walk, called, parse_path, show_path, walk
 
 USUAL = (
     "data", "items", "results", "records", "rows", "entries", "hits", "value", "values", "documents", "docs", "objects",
@@ -82,10 +82,10 @@ class Records:
                 f"{self.address}: records = '{self.stated}': no such place in the answer; it has {_keys(body)}"
             )
         if rest := self.named[outer:]:
-            return list(walk(inner, rest, {}, doubt=True))
+            return list(walk(inner, rest, Walk(doubt=True)))
         by_key = isinstance(inner, dict) and inner and all(isinstance(each, dict) for each in inner.values())
         if by_key:
-            return list(walk(inner, (ANY,), {}, doubt=True))
+            return list(walk(inner, (ANY,), Walk(doubt=True)))
         return [Found(each, {}, doubt=True) for each in (inner if isinstance(inner, list) else [inner])]
 
     def _found(self, body: Mapping[str, Any]) -> tuple[Step, ...]:

@@ -46,7 +46,10 @@ class Mongodb:
     password: str = field(
         default="",
         repr=False,
-        metadata={"help": "The user's password, if it is not in the address: ${env:NAME} keeps it out of the file."},
+        metadata={
+            "secret": True,
+            "help": "The user's password, if it is not in the address: ${env:NAME} keeps it out of the file.",
+        },
     )
     timeout: float = field(
         default=300.0, validator=gt(0), metadata={"help": "Seconds to wait for the database's next answer."}

@@ -65,9 +65,9 @@ class Rest:
     params: tuple[str, ...] = field(
         default=(), repr=False, metadata={"help": 'Parameters for the address, as "name=value".'}
     )
-    token: str = field(default="", repr=False, metadata={"help": "A bearer token."})
+    token: str = field(default="", repr=False, metadata={"secret": True, "help": "A bearer token."})
     user: str = field(default="", metadata={"help": "The user of a login."})
-    password: str = field(default="", repr=False, metadata={"help": "The password of a login."})
+    password: str = field(default="", repr=False, metadata={"secret": True, "help": "The password of a login."})
     headers: tuple[str, ...] = field(
         default=(), repr=False, metadata={"help": 'Headers to send to the address\'s own host, as "Name: value".'}
     )

@@ -65,7 +65,9 @@ class Pii:
         metadata={"help": "Countries (US, DE) whose national phone numbers are known without a hint beside."},
     )
     salt: str = field(
-        default="", repr=False, metadata={"help": "A secret that decides the stand-ins; the run's seed if empty."}
+        default="",
+        repr=False,
+        metadata={"secret": True, "help": "A secret that decides the stand-ins; the run's seed if empty."},
     )
     presidio: bool = field(default=False, metadata={"help": "Whether presidio looks for names and places too."})
     presidio_model: str = field(default="en_core_web_sm", metadata={"help": "The spaCy model that presidio uses."})

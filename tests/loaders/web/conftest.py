@@ -8,12 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from slm.plugin import Hardware, Source, Work
 
 Route = Callable[[Any], None]
 
@@ -185,24 +182,3 @@ def secure(certificate: Callable[..., Path]) -> Iterator[Callable[..., Site]]:
     yield start
     for each in running:
         next(each, None)
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Callable[..., Any]:
-    """Read an address with a loader, as the loaders' own `read` does; progress is told here, too, and let be."""
-
-    def gather(loader: Any, address: str) -> SimpleNamespace:
-        warnings: list[str] = []
-        work = Work(
-            tmp_path, tmp_path, Hardware(), emit=lambda kind, data: kind == "warning" and warnings.append(data["text"])
-        )
-        batches = list(loader.load(Source(address, tmp_path), work))
-        return SimpleNamespace(
-            rows=[row for batch in batches for row in batch.rows.to_pylist()],
-            numbers=[n for batch in batches for n in batch.numbers],
-            addresses=[batch.address for batch in batches for _ in batch.numbers],
-            rejected=[reject for batch in batches for reject in batch.rejected],
-            warnings=warnings,
-        )
-
-    return gather
