@@ -25,7 +25,10 @@ SAYINGS: tuple[tuple[str, str], ...] = (
         "is made by a script, which is not run; look for a revision refs/convert/parquet",
     ),
     (r"[Oo]ffline|HF_HUB_OFFLINE", "is not in the cache, and the Hub is not asked (HF_HUB_OFFLINE); unset that once"),
-    (r"Couldn't reach|ConnectError|ConnectTimeout|Connection refused|Name or service", "the Hub can't be reached"),
+    (
+        r"Couldn't reach|ConnectError|ConnectTimeout|Connection refused|Name or service",
+        "the Hub can't be reached, and the cache has no copy; check the network",
+    ),
     (r"No \(supported\) data files|any data file|DataFilesNotFound|Unable to find", "no data files that are known"),
     (r"401|403|Unauthorized|Forbidden", "the Hub does not let you in; set token, or run hf auth login"),
     (r"Couldn't find cache for", "neither the Hub nor the cache has it; check configuration, split and file"),
