@@ -62,7 +62,7 @@ class Hub:
     token: str = field(
         default="",
         repr=False,
-        metadata={"help": "A token of the Hub for gated data; that of `hf auth login` if empty."},
+        metadata={"secret": True, "help": "A token of the Hub for gated data; that of `hf auth login` if empty."},
     )
 
     def bid(self, job: Job, hardware: Hardware) -> Bid:
