@@ -6,19 +6,25 @@ import io
 import lzma
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 import zstandard
+from attrs import evolve
 
-from slm.plugin import SlmError
+from slm.plugin import SlmError, Source
 from slm_loaders import packing
 from slm_loaders.csv import Csv
 from slm_loaders.files import File, claims_of, read_chunks
+from slm_loaders.json import Json
 from slm_loaders.jsonl import Jsonl
 from slm_loaders.text import Text
+from slm_loaders.yaml import Yaml
 
 TABLE = b"text,label\nfine,x\nbad,y\n"
 
@@ -191,6 +197,48 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, read: Callable[..., Any]) -> N
     os.mkfifo(tmp_path / "t.csv")
     with pytest.raises(SlmError, match=r"t\.csv: is a device or a pipe"):
         read(Csv(), "t.csv")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address of a server on this machine that gives what is in tmp_path/site."""
+    (tmp_path / "site").mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "site"))) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("name", "loader", "content"),
+    [
+        ("t.csv", Csv(private=True), TABLE),
+        ("t.csv.gz", Csv(private=True), gzip.compress(TABLE)),
+        ("t.json", Json(private=True), b'[{"text": "fine"}, {"text": "bad"}]'),
+        ("t.jsonl.zst", Jsonl(private=True), zstandard.compress(b'{"text": "fine"}\n{"text": "bad"}\n')),
+        ("t.yaml", Yaml(private=True), b"- text: fine\n- text: bad\n"),
+        ("t.txt", Text(private=True), b"fine\n\nbad\n"),
+    ],
+)
+def test_a_file_on_the_web_is_read_and_known_by_its_address_without_secrets(
+    name: str, loader: Any, content: bytes, served: str, tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    (tmp_path / "site" / name).write_bytes(content)
+    found = read(loader, f"{served}/{name}?token=s3cret")
+    assert [row["text"] for row in found.rows] == ["fine", "bad"]
+    assert set(found.addresses) == {f"{served}/{name}?token=***"}
+    assert loader.state(Source(f"{served}/{name}"))
+    assert loader.state(Source("t.csv")) is None
+    with pytest.raises(SlmError, match="private") as caught:
+        read(evolve(loader, private=False), f"{served}/{name}?token=s3cret")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_claims_cover_packed_files_and_those_of_the_web() -> None:

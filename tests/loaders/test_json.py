@@ -250,6 +250,32 @@ def test_a_list_larger_than_what_is_read_at_once_is_streamed(tmp_path: Path, rea
     assert len(found.batches) > 5
 
 
+def test_of_a_large_list_the_beginning_tells_and_what_is_left_out_is_said(
+    tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    rows = [{"q": n} for n in range(25_000)]
+    (tmp_path / "t.json").write_text(json.dumps({"data": rows, "more": [{"q": 1}]}))
+    found = read(Json(), "t.json")
+    assert len(found.rows) == 25_000
+    assert found.warnings[1] == "t.json: other lists in it are left out: more"
+
+
+def test_many_records_by_key_are_all_read_and_a_fault_behind_them_is_found(
+    tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    text = json.dumps({f"k{n}": {"q": n} for n in range(3_000)})
+    (tmp_path / "t.json").write_text(text)
+    assert len(read(Json(), "t.json").rows) == 3_000
+    (tmp_path / "t.json").write_text(text[:-1])
+    with pytest.raises(SlmError, match="the file ends too early"):
+        read(Json(), "t.json")
+
+
+def test_objects_whose_keys_are_ids_do_not_become_columns(tmp_path: Path, read: Callable[..., Any]) -> None:
+    (tmp_path / "t.json").write_text(json.dumps([{"a": "x", "votes": {f"id{n}": n}} for n in range(300)]))
+    assert read(Json(), "t.json").rows[7] == {"a": "x", "votes": '{"id7": 7}'}
+
+
 SUITE = "messy/json-test-suite/test_parsing"
 
 

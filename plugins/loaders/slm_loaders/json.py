@@ -12,12 +12,14 @@ from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, 
 from .decoding import read_utf8
 from .files import File, claims_of, file_state, find_files
 from .jsonl import read_json_lines
-from .outline import Choice, Entry, choose_records, entry_of, table_rows
+from .outline import Choice, Entry, choose_records, entry_of, names_split, table_rows
 from .paths import EACH, Found, Step, Walk, called, parse_path, show_path, walk, with_key
 from .records import Maker
 from .scanner import Scanner
 
 KINDS = (".json",)
+KEYS, ELEMENTS = 1_000, 20_000
+"""So many objects by key, or in a list, are the records, whatever follows them."""
 
 
 def _path(instance: Any, attribute: Any, value: str) -> None:
@@ -75,6 +77,8 @@ def read_json(
             yield maker.batch()
     if maker.some:
         yield maker.batch()
+    if scanner.passed and not records:
+        work.warn(f"{file.address}: other lists in it are left out: {', '.join(scanner.passed[:12])}")
     if not maker.number:
         place = "" if choice.steps in ((), (EACH,)) else f" in {show_path(choice.steps)}"
         raise SlmError(f"{file.address}: no records{place}")
@@ -113,7 +117,9 @@ def _looked_for(scanner: Scanner, address: str) -> Choice:
         value = scanner.value()
         scanner.end()
         raise SlmError(f"{address}: holds {called(value)}, no records")
-    entries, total = _entries(scanner)
+    entries, total, whole = _entries(scanner)
+    if not whole:
+        return choose_records(entries, total, address)
     if scanner.peek() == "{":
         return Choice((), "holds one JSON object after another, each read as a record")
     scanner.end()
@@ -122,21 +128,27 @@ def _looked_for(scanner: Scanner, address: str) -> Choice:
     return choose_records(entries, total, address)
 
 
-def _entries(scanner: Scanner) -> tuple[dict[str, Entry], int]:
+def _entries(scanner: Scanner) -> tuple[dict[str, Entry], int, bool]:
+    """The object's entries, how many there are, and whether it was gone through: of a large one its beginning tells."""
     entries: dict[str, Entry] = {}
     total = 0
     for total, name in enumerate(scanner.members(), start=1):
-        if name in entries:  # of the first thousand: those beyond are seen to when they are read
-            raise scanner.fault(f"the key '{name}' stands twice", what="")
-        if total > 1000:
+        if total > KEYS:
             scanner.skip()
-        elif scanner.peek() == "[":
-            entries[name] = Entry("list")
-            for _ in scanner.elements():
-                entries[name].add(scanner.value())
-        else:
+            continue
+        if name in entries:
+            raise scanner.fault(f"the key '{name}' stands twice", what="")
+        if scanner.peek() != "[":
             entries[name] = entry_of(scanner.value())
-    return entries, total
+            if total == KEYS and len(kinds := {entry.kind for entry in entries.values()}) == 1 and kinds != {"list"}:
+                return entries, total, False
+            continue
+        entries[name] = Entry("list")
+        for n in scanner.elements():
+            entries[name].add(scanner.value())
+            if n >= ELEMENTS and entries[name].kinds == {"object"} and not names_split(name):
+                return entries, total, False
+    return entries, total, True
 
 
 def _values(scanner: Scanner, choice: Choice, maker: Maker) -> Iterator[Found]:
@@ -200,6 +212,7 @@ def _of_key(scanner: Scanner, steps: Sequence[Step], around: Mapping[str, Any]) 
     for name in scanner.members():
         names.append(name)
         if name != steps[0].name:
+            scanner.passed += [name] if scanner.peek() == "[" else []
             scanner.skip()
         elif names.count(name) > 1:
             raise scanner.fault(f"the key '{name}' stands twice", what="")

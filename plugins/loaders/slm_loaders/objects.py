@@ -16,6 +16,9 @@ from .decoding import is_utf8
 
 JSON = {b"slm": b"json"}
 NEWLINE, RETURN = 10, 13
+WIDE = 256
+"""Keys of a column's objects from which on it is kept as JSON text: they are values, such as ids, and no fields."""
+
 DEEP = 1000
 """Brackets in a line from which on it is read with care."""
 
@@ -177,6 +180,8 @@ def to_table(rows: Sequence[dict[str, Any]]) -> Any:
 def _column(values: list[Any]) -> tuple[Any, dict[bytes, bytes] | None]:
     import pyarrow
 
+    if len({key for value in values if isinstance(value, dict) for key in value}) > WIDE:
+        return _encoded(values), JSON
     try:
         array = pyarrow.array(values)
     except (pyarrow.ArrowException, OverflowError, TypeError):

@@ -112,7 +112,7 @@ def _by_columns(entries: Mapping[str, Entry]) -> Choice | None:
     counts = {entry.count for entry in entries.values()}
     if all(entry.kind == "list" for entry in entries.values()) and len(counts) == 1:
         plain = all(entry.kinds <= {"plain"} for entry in entries.values())
-        if plain and not all(_names_split(name) for name in entries):
+        if plain and not all(names_split(name) for name in entries):
             return Choice((), f"a table by columns ({', '.join(list(entries)[:8])})", table="lists")
     firsts = [entry.first for entry in entries.values()]
     rows = [list(each) if isinstance(each, dict) else None for each in firsts]
@@ -126,12 +126,13 @@ def _plain_lists(entries: Mapping[str, Entry], address: str) -> Choice | None:
     if len(lists) == 1 and len(entries) <= 3 and next(iter(lists.values())).count > 3:
         name = next(iter(lists))
         return Choice((Step("key", name), EACH), f"the records are the texts of {name}[]")
-    if len(lists) > 1 and all(_names_split(name) for name in lists):
+    if len(lists) > 1 and all(names_split(name) for name in lists):
         raise SlmError(f"{address}: {_several(entries, lists)}")
     return None
 
 
-def _names_split(name: str) -> bool:
+def names_split(name: str) -> bool:
+    """Whether a key is called like a part of a data set: `train`, `oos_val`."""
     return any(part in SPLITS for part in name.casefold().replace("-", "_").split("_"))
 
 

@@ -33,7 +33,8 @@ class Scanner:
     """A JSON text, read from its beginning.
 
     Of the value read last: `span` is its length, `faults` what is wrong in it, `doubt` whether its texts may hold what
-    is no character: halves of surrogate pairs or, where the text has `strays`, bytes that are not UTF-8.
+    is no character: halves of surrogate pairs or, where the text has `strays`, bytes that are not UTF-8. `passed` are
+    the keys of lists that nobody asked for.
     """
 
     pieces: Iterator[str]
@@ -46,6 +47,7 @@ class Scanner:
     doubt: bool = False
     strays: bool = False
     faults: list[str] = field(factory=list)
+    passed: list[str] = field(factory=list)
     decoder: json.JSONDecoder = field(init=False)
 
     def __attrs_post_init__(self) -> None:
