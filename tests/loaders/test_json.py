@@ -36,6 +36,15 @@ ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
         ({"one": ROWS[0], "two": ROWS[1]}, [{"key": "one", **ROWS[0]}, {"key": "two", **ROWS[1]}]),
         ({"a": [1, 2], "b": ["x", "y"]}, ROWS),
         ({"a": {"0": 1, "1": 2}, "b": {"0": "x", "1": "y"}}, ROWS),
+        (
+            {"question": ["q", "r"], "answers": [{"x": 1}, {"x": 2}]},
+            [{"question": "q", "answers": {"x": 1}}, {"question": "r", "answers": {"x": 2}}],
+        ),
+        (
+            {"messages": [[{"role": "user", "content": "q"}]], "id": [7]},
+            [{"messages": [{"role": "user", "content": "q"}], "id": 7}],
+        ),
+        ({"rows": ROWS, "features": [{"name": "a"}]}, ROWS),
         ({"columns": ["a", "b"], "index": [0, 1], "data": [[1, "x"], [2, "y"]]}, ROWS),
         ([["a", "b"], [1, "x"], [2, "y"]], ROWS),
         ([["text", "label"], ["hello", "x"]], [{"text": "hello", "label": "x"}]),
@@ -118,6 +127,7 @@ def test_a_path_is_shown_as_it_is_written(path: str) -> None:
         ("42", r"t\.json: holds a number, no records"),
         ("[]", r"t\.json: no records$"),
         ("{}", r"t\.json: no records$"),
+        ('{"data": [], "total": 0}', r"t\.json: no records in data\[\]$"),
         ('[{"a": 1},\n {"a": 2},\n {"a": }]', r"t\.json:3:8: not JSON: Expecting value"),
         ('[{"a": 1},\n {"a": 2}', r"t\.json:2:10: not JSON: the file ends too early"),
         ('[{"a": 1}\n {"a": 2}]', r"t\.json:2:2: not JSON: a comma or a closing bracket is missing"),

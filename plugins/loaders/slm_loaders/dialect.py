@@ -47,6 +47,10 @@ HEADINGS = frozenset(
         "messages",
     ]
 )
+SEPARATOR = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)')
+"""Excel's own line that names the delimiter."""
+
+TITLES = 20
 LACKING = frozenset(["", "-", "na", "n/a", "nan", "none", "null", "?"])
 ONE = "\x1f"
 """A delimiter that stands in no file: it makes a column of whole lines."""
@@ -94,10 +98,12 @@ def find_layout(
     quote = find_quote(head) if quote is None else quote
     escaped = finds_escapes(head, quote)
     head = plain_quotes(head, quote) if escaped else head
+    if not skip and (stated := SEPARATOR.match(head)):
+        delimiter, skip = delimiter or stated[1], 1
     delimiter, doubt = (delimiter, "") if delimiter else find_delimiter(head, quote, skip)
     spaced = finds_spaces(head, delimiter, quote)
     found = read_rows(head, delimiter, quote, final=final, spaced=spaced)
-    rows, notes = _without_comments([row for row in found if row.cells != () and row.line > skip])
+    rows, notes = _without_preamble([row for row in found if row.cells != () and row.line > skip])
     notes += [doubt] if doubt else []
     cells = rows[0].cells if rows else None
     if not cells:
@@ -151,7 +157,7 @@ def find_delimiter(head: str, quote: str, skip: int = 0) -> tuple[str, str]:
     for delimiter in DELIMITERS:
         found_rows = read_rows(head[:65536], delimiter, quote, final=False)
         rows = [row for row in found_rows if row.cells != () and row.line > skip]
-        rows = _without_comments(rows)[0][:500]
+        rows = _without_preamble(rows)[0][:500]
         widths = [len(row.cells) if row.cells else 0 for row in rows]
         if not widths or widths[0] < 2:
             continue
@@ -192,6 +198,27 @@ def find_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
 def _counts(cell: str) -> bool:
     """A number that is hardly a heading: a year may well be one."""
     return bool(NUMBER.fullmatch(cell.strip())) and not re.fullmatch(r"(1[89]|2[01])\d\d", cell.strip())
+
+
+def _without_preamble(rows: list[Row]) -> tuple[list[Row], list[str]]:
+    """Rows without the remarks before the header, and without a title: lines of one cell above a wider table."""
+    rows, notes = _without_comments(rows)
+    widths = Counter(len(row.cells) for row in rows[:500] if row.cells)
+    width, count = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+    if width < 2 or count < 3:
+        return rows, notes
+    at = 0
+    while at < len(rows) and _is_title(rows[at].cells or (), width):
+        at += 1
+    if not at or at > TITLES or len(rows[at : at + 1]) == 0 or len(rows[at].cells or ()) != width:
+        return rows, notes
+    return rows[at:], [*notes, f"the lines before line {rows[at].line} are a title and left out"]
+
+
+def _is_title(cells: Sequence[str], width: int) -> bool:
+    """Whether a row has one cell where the table has more, or only its first of many is filled."""
+    filled = [n for n, cell in enumerate(cells) if cell.strip()]
+    return len(cells) == 1 or (width > 2 and len(cells) == width and filled == [0])
 
 
 def _without_comments(rows: list[Row]) -> tuple[list[Row], list[str]]:

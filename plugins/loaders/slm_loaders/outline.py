@@ -16,6 +16,9 @@ SPLITS = frozenset(["train", "training", "test", "testing", "validation", "valid
 SINGLE = frozenset(["messages", "conversations", "conversation", "instruction", "prompt", "question"])
 """Keys of which an object is one record itself."""
 
+HOLDERS = frozenset(["data", "rows", "records", "items", "examples", "entries", "results"])
+"""Keys that usually hold records."""
+
 SAMPLE = 1000
 MANY = 50
 """From so many keys on an object of plain values is a mapping, not a record."""
@@ -76,10 +79,15 @@ def choose_records(entries: Mapping[str, Entry], total: int, address: str) -> Ch
         return _by_columns(entries) or Choice((), "one object, read as one record")
     if {"columns", "data"} <= set(entries) and entries["columns"].kinds == {"plain"}:
         return Choice((), "a table as columns and data", table="split")
-    if len(lists) == 1:
-        return _in_list(*next(iter(lists.items())))
+    usual = [name for name in lists if name.casefold() in HOLDERS]
+    if len(lists) == 1 or len(usual) == 1:
+        name = usual[0] if usual else next(iter(lists))
+        return _in_list(name, lists[name])
     if lists:
         raise SlmError(f"{address}: {_several(entries, lists)}")
+    for name, entry in entries.items():
+        if name.casefold() in HOLDERS and entry.kind == "list" and not entry.count:
+            return _in_list(name, entry)
     return _by_columns(entries) or _plain_lists(entries, address) or _in_objects(entries, kinds, total, address)
 
 
@@ -112,7 +120,8 @@ def _by_columns(entries: Mapping[str, Entry]) -> Choice | None:
     counts = {entry.count for entry in entries.values()}
     if all(entry.kind == "list" for entry in entries.values()) and len(counts) == 1:
         plain = all(entry.kinds <= {"plain"} for entry in entries.values())
-        if plain and not all(names_split(name) for name in entries):
+        flat = any(name.casefold() in SINGLE and "object" not in entry.kinds for name, entry in entries.items())
+        if (plain or flat) and not all(names_split(name) for name in entries):
             return Choice((), f"a table by columns ({', '.join(list(entries)[:8])})", table="lists")
     firsts = [entry.first for entry in entries.values()]
     rows = [list(each) if isinstance(each, dict) else None for each in firsts]
