@@ -80,11 +80,9 @@ class Plan:
     def source_digest(self, step: Step, store: Store) -> str | None:
         """What stands for the present content of a load step's source; None where nobody knows."""
         source = source_of(self.pipeline, step.stage)
-        if source.is_path:
-            return store.content(source.path)
         state = getattr(step.choice.plugin, "state", None) if step.choice else None
         found: str | None = state(source) if state else None
-        return found
+        return f"{store.content(source.path)} {found or ''}".strip() if source.is_path else found
 
     def engines(self, step: Step, results: Mapping[str, Any]) -> dict[str, Choice]:
         """The engine for each format that a step opens: the model's, its base's, an artifact's."""

@@ -101,7 +101,8 @@ class Loader(Plugin, Protocol):
 
     def state(self, source: Source) -> str | None:
         """What stands for the present content of a source that is no file (an ETag, a watermark); where it is None,
-        the source is read again at every run. Files are known by their content, unasked."""
+        the source is read again at every run. Files are known by their content, unasked; what is said of one here
+        counts too."""
         return None
 
     @hookspec(firstresult=True)

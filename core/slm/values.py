@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import datasets
     import pyarrow
 
-USERINFO = re.compile(r"(?<=://)([^/?#:@]*):([^/?#]*)@")
+LOGIN = re.compile(r"(?<=://)([^/?#:@]*):([^/?#]*)@")
+WIDE_LOGIN = re.compile(r"(?<=://)([^/?#:@]*):(.*)@", re.DOTALL)
 TOKENS = re.compile(r"(?i)(?<=[?&])([\w.-]*(?:key|token|secret|password|passwd|pwd|signature|auth)[\w.-]*)=([^&#]*)")
 
 TASKS = ("qa", "instruction", "chat", "completion", "classification", "preference")
@@ -137,15 +138,20 @@ class Source:
         return self.scheme in ("", "file")
 
     @property
+    def _login(self) -> re.Pattern[str]:
+        """Where a login stands: of a database's, a password with a slash that should have been quoted is one too."""
+        return LOGIN if self.scheme in ("http", "https") else WIDE_LOGIN
+
+    @property
     def shown(self) -> str:
         """The address as messages and records may name it: without the passwords and tokens that stand in it."""
-        hidden = USERINFO.sub(r"\1:***@", self.address)
+        hidden = self._login.sub(r"\1:***@", self.address)
         return TOKENS.sub(r"\1=***", hidden) if self.scheme else hidden
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The passwords and tokens that stand in the address."""
-        found = [*USERINFO.findall(self.address), *(TOKENS.findall(self.address) if self.scheme else ())]
+        found = [*self._login.findall(self.address), *(TOKENS.findall(self.address) if self.scheme else ())]
         return tuple(secret for _, secret in found if secret)
 
     @property

@@ -268,7 +268,7 @@ def test_records_that_are_nearly_all_alike_are_divided_all_the_same(split_of: Ca
     train = split_of([{"text": f"{frame} {n}"} for n in range(100)], "completion")
     done = Split().preprocess({"train": train}, JOB, work)
     assert sorted(map(len, done.splits.values())) == [10, 10, 80]
-    assert "100 of 100 records are alike: too many for one set" in told[0]["text"]
+    assert "100 of 100 records are alike, or pieces of one text: too many for one set" in told[0]["text"]
     given = split_of([{"text": f"{frame} x"}], "completion", "test")
     done = Split().preprocess({"train": train, "test": given}, JOB, work)
     assert done.report["leaked"] == 0
@@ -293,3 +293,17 @@ def test_options_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(SlmError, match=message):
         Split(**options).preprocess({"train": split_of([{"text": f"{n}"} for n in range(9)], "completion")}, JOB, work)
+
+
+def test_pieces_of_one_text_stay_in_one_set_unless_there_is_only_one_text(
+    split_of: Callable[..., Any], work: Work
+) -> None:
+    rows = [{"text": f"piece {n} says {n * 7919 % 1000} and {n * 104729 % 997} too"} for n in range(200)]
+    train = split_of(rows, "completion")
+    pieces = train.remove_columns("source").add_column("source", [f"book{n // 4}.md:1#{n % 4 + 1}" for n in range(200)])
+    done = Split().preprocess({"train": pieces}, JOB, work)
+    books = [{source.partition(":")[0] for source in split["source"]} for split in done.splits.values()]
+    assert all(books)
+    assert not books[0] & books[1] | books[0] & books[2] | books[1] & books[2]
+    one = train.remove_columns("source").add_column("source", [f"book.md:1#{n + 1}" for n in range(200)])
+    assert len(Split().preprocess({"train": one}, JOB, work).splits["test"]) == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import datasets
 
 SIZE = 3
+PIECE = re.compile(r"#\d+$")
 
 
 @frozen(eq=False)
@@ -84,6 +86,15 @@ def clusters_among(of: Any, rows: Any) -> Any:
 
     _, first, which = np.unique(of[rows], return_index=True, return_inverse=True)
     return first[which]
+
+
+def pieces(sources: Sequence[str]) -> Any:
+    """For each record the first that is a piece of the same one (`guide.md:1#2`); itself where it is no piece."""
+    import numpy as np
+
+    first: dict[str, int] = {}
+    found = [PIECE.sub("", source) for source in sources]
+    return np.array([first.setdefault(whole, n) for n, whole in enumerate(found)], int)
 
 
 def divisible(of: Any, found: Any, sets: int) -> Any:

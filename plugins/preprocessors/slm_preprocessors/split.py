@@ -11,9 +11,10 @@ from attrs.validators import and_, ge, le, lt
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, SlmError, Work, hookimpl
 
 from .aside import put_aside, taken
+from .clusters import joined
 from .content import fields, prints, values
 from .dates import read_dates
-from .leakage import Likeness, clusters_among, divisible, likeness, repeated, together
+from .leakage import Likeness, clusters_among, divisible, likeness, pieces, repeated, together
 from .shares import fold_rows, held_out, latest
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Split:
         if near and self.leakage == "move" and given:
             whys = self._near_given(near, train, given, work) | whys
         rest = np.setdiff1d(np.arange(len(train)), list(whys))
-        of = self._clusters(near, rest, found[rest], work)
+        of = self._clusters(near, train, rest, found[rest], work)
         keys = self._keys(train, rest, found[rest], of)
         parts = {name: rest[rows] for name, rows in self._parts(train, rest, keys, splits, work.seed).items()}
         made = {name: taken(train, rows, name, work) for name, rows in parts.items()}
@@ -150,18 +151,22 @@ class Split:
             for n, how, place in zip(found.rows.tolist(), found.likeness.tolist(), places, strict=True)
         }
 
-    def _clusters(self, near: Likeness | None, rest: Any, found: Any, work: Work) -> Any:
-        """For each record the first that it is kept together with as a near duplicate; itself where there is none."""
+    def _clusters(self, near: Likeness | None, train: datasets.Dataset, rest: Any, found: Any, work: Work) -> Any:
+        """For each record the first that it is kept together with, as a near duplicate or a piece of the same text;
+        itself where there is none."""
         import numpy as np
 
         if not near or self.leakage != "move":
             return np.arange(len(rest))
         of = clusters_among(near.clusters.of, rest)
+        parts = pieces(values(train, rest, "source"))
+        of = joined(of, np.arange(len(rest)), parts)
         kept = divisible(of, found, len(self.lacking(["train"])))
         if (together(found, of) != together(found, kept)).any():
             undone = int(np.isin(of, of[of != kept]).sum())
             work.warn(
-                f"split: {undone:,} of {len(rest):,} records are alike: too many for one set, so they are divided"
+                f"split: {undone:,} of {len(rest):,} records are alike, or pieces of one text: too many for one set, "
+                "so they are divided"
             )
         return kept
 
