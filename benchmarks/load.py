@@ -1,4 +1,5 @@
-"""Loading side by side: a file to the record dataset, pyarrow's own single-threaded read, and datasets.load_dataset.
+"""Loading side by side: a file to the record dataset, pyarrow's own single-threaded read, datasets.load_dataset, and
+load_dataset with a map to the same conversations (`mapped`).
 
     python benchmarks/load.py [--gigabytes 1] [--rounds 3] [--kinds csv jsonl] [--folder DIR]
 
@@ -27,7 +28,7 @@ WORDS = (  # noqa: SIM905
     "were when we there can an your which their said if do will each about how up out them then she many some so these "
     "order refund invoice delivery account password café naïve straße Übergabe"
 ).split()
-WAYS = ("pyarrow", "slm", "datasets")
+WAYS = ("pyarrow", "slm", "datasets", "mapped")
 
 
 def make(file: Path, size: int) -> None:
@@ -63,12 +64,13 @@ def read(way: str, file: Path, folder: Path) -> int:
         if file.suffix == ".csv":
             return int(arrow_csv.read_csv(file, arrow_csv.ReadOptions(use_threads=False)).num_rows)
         return int(arrow_json.read_json(file, arrow_json.ReadOptions(use_threads=False)).num_rows)
-    if way == "datasets":
+    if way in ("datasets", "mapped"):
         import datasets
 
         datasets.disable_progress_bars()
         kind = "csv" if file.suffix == ".csv" else "json"
-        return len(datasets.load_dataset(kind, data_files=str(file), split="train", cache_dir=str(folder)))
+        rows = datasets.load_dataset(kind, data_files=str(file), split="train", cache_dir=str(folder))
+        return len(rows if way == "datasets" else rows.map(turns, batched=True, remove_columns=rows.column_names))
     from slm.plugin import Hardware, Source, Work
     from slm_data.records import write_records
     from slm_loaders.csv import Csv
@@ -77,6 +79,12 @@ def read(way: str, file: Path, folder: Path) -> int:
     loader = Csv() if file.suffix == ".csv" else Jsonl()
     batches = loader.load(Source(str(file)), Work(folder, folder, Hardware()))
     return write_records(batches, task="qa", columns={}, split="train", folder=folder, address=file.name).rows
+
+
+def turns(rows: dict[str, list[str]]) -> dict[str, list[list[dict[str, str]]]]:
+    """The same conversations as slm makes, without ids and places."""
+    pairs = zip(rows["question"], rows["answer"], strict=True)
+    return {"messages": [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in pairs]}
 
 
 def timed(way: str, file: Path) -> tuple[float, float]:

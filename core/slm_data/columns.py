@@ -235,6 +235,8 @@ def _texts(column: Any, field: Any) -> tuple[Any, dict[int, str]]:
 def _flat(column: Any) -> Any:
     import pyarrow
 
+    if column.num_chunks == 1:
+        return column.chunk(0)
     return pyarrow.concat_arrays(column.chunks) if column.num_chunks else pyarrow.array([], column.type)
 
 

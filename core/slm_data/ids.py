@@ -56,7 +56,9 @@ def _one(column: Any) -> Any:
     """The column as one array."""
     import pyarrow
 
-    return pyarrow.concat_arrays(column.chunks) if isinstance(column, pyarrow.ChunkedArray) else column
+    if not isinstance(column, pyarrow.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else pyarrow.concat_arrays(column.chunks)
 
 
 def _hexadecimal(digests: list[bytes]) -> Any:

@@ -18,7 +18,7 @@ from slm_data.columns import Column, choose_columns, is_place, listed, place_val
 from slm_data.dataset import write_tables
 from slm_data.rows import map_rows, schema_of
 
-ROWS = 10_000
+ROWS = 50_000
 
 
 @frozen

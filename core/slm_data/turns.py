@@ -28,8 +28,12 @@ def to_turns(*columns: tuple[str, Any]) -> Any:
     from pyarrow import compute
 
     rows, width = len(columns[0][1]), len(columns)
-    present = np.stack([compute.is_valid(texts).to_numpy(zero_copy_only=False) for _, texts in columns], axis=1)
-    order = (np.arange(rows)[:, None] + rows * np.arange(width)[None, :])[present]
+    if not any(texts.null_count for _, texts in columns):
+        order: Any = np.arange(rows * width).reshape(width, rows).T.ravel()
+        present: Any = np.ones((rows, width), bool)
+    else:
+        present = np.stack([compute.is_valid(texts).to_numpy(zero_copy_only=False) for _, texts in columns], axis=1)
+        order = (np.arange(rows)[:, None] + rows * np.arange(width)[None, :])[present]
     content = pyarrow.concat_arrays([texts for _, texts in columns]).take(pyarrow.array(order))
     names = pyarrow.array([role for role, _ in columns])
     roles = names.take(pyarrow.array(np.broadcast_to(np.arange(width), (rows, width))[present]))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, instance_of, max_len, optional
@@ -106,9 +105,9 @@ class _Reader:
         if layout.escaped:
             text = block.decode("utf-8", "surrogateescape")
             block = plain_quotes(text, layout.quote).encode("utf-8", "surrogateescape")
-        if not layout.spaced and not self._repeats_header(block):
+        if not layout.spaced:
             quick = read_block(block, layout.delimiter, layout.quote, layout.names, final=final)
-            if quick is not None:
+            if quick is not None and not self._repeats_header(quick.table):
                 batch = Batch(quick.table, self.address, quick.lines + line)
                 return (batch if quick.table.num_rows else None), quick.used, quick.breaks
         return self._careful(block, line, final=final)
@@ -156,14 +155,12 @@ class _Reader:
             return cells, ""
         return self._mended(cells)
 
-    def _repeats_header(self, block: bytes) -> bool:
-        header = self.layout.header.encode("utf-8", "surrogateescape")
-        return (
-            len(self.layout.names) > 1
-            and bool(header)
-            and (block.startswith(header) or b"\n" + header in block)  # quick, where the pattern is not
-            and re.search(rb"(?m)^" + re.escape(header) + rb"\r?$", block) is not None
-        )
+    def _repeats_header(self, table: Any) -> bool:
+        """Whether a row may be the header once more: then each is looked at."""
+        from pyarrow import compute
+
+        heading = self._heading() if self.layout.header and table.num_columns > 1 else ()
+        return bool(heading) and compute.any(compute.equal(table.column(0), heading[0])).as_py() is True
 
     def _heading(self) -> tuple[str, ...]:
         return next(_rows(self.layout.header, self.layout, final=True)).cells or ()

@@ -12,7 +12,7 @@ from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, 
 
 from .decoding import read_utf8
 from .files import File, claims_of, file_state, find_files
-from .objects import read_lines, read_quick
+from .objects import NEWLINE, read_lines, read_quick
 from .shapes import Shaper
 
 KINDS = (".jsonl", ".ndjson")
@@ -61,9 +61,16 @@ def read_json_lines(file: File, encoding: str, work: Work, no_answer: str = "") 
         if batch.rejected or len(batch.numbers):
             rows, numbers = shaper.shape(batch.rows, batch.numbers)
             yield Batch(rows, file.address, numbers, batch.rejected)
-        line += block.count(b"\n")
+        line += count_lines(block)
     if not started:
         raise SlmError(f"{file.address}: empty file")
+
+
+def count_lines(block: bytes) -> int:
+    """The line ends in a block."""
+    import numpy as np
+
+    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == NEWLINE))
 
 
 def _is_one_value(file: File, encoding: str) -> bool:

@@ -55,10 +55,9 @@ def _deep(data: Any, starts: Any) -> bool:
     """Whether a line may be nested more than `DEEP` levels: pyarrow's parser overflows its stack on very many."""
     import numpy as np
 
-    are = (data == ord("{")) | (data == ord("["))
-    if np.count_nonzero(are) < len(starts) + DEEP:
+    if sum(np.count_nonzero(data == ord(opener)) for opener in "{[") < len(starts) + DEEP:
         return False
-    openers = np.flatnonzero(are)
+    openers = np.flatnonzero((data == ord("{")) | (data == ord("[")))
     return bool(np.diff(np.searchsorted(openers, np.append(starts, len(data)))).max(initial=0) > DEEP)
 
 
