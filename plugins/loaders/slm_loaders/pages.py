@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -13,17 +12,12 @@ from attrs import frozen
 from slm.plugin import SlmError
 
 from .addresses import joined, parsed
+from .blocks import make_document
+from .charset import decode
 from .client import Page
-from .decoding import MARKS, guess_encoding
 from .files import BINARY
+from .webpage import html_blocks, is_tangled, main_content, parse_html
 
-WIDER = {
-    "ascii": "cp1252", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
-    "euc_kr": "cp949", "iso8859-9": "cp1254", "tis-620": "cp874",
-}  # fmt: skip
-"""What browsers take for an encoding: the larger one that sites mean by it."""
-
-MULTIBYTE = ("gb18030", "big5", "cp932", "euc_jp", "cp949", "iso2022_jp", "utf-16", "utf-16-le", "utf-16-be")
 PLAIN = ("text/plain", "text/markdown", "text/x-markdown")
 HTML = ("text/html", "application/xhtml+xml")
 OTHERS = {
@@ -90,43 +84,12 @@ def _refuse_others(page: Page, kind: str) -> None:
     raise Unreadable(f"is {kind[:60]}, not a web page; {remedy}")
 
 
-def decode(body: bytes, content_type: str) -> str:
-    """The page's text: by its byte order mark, else by what headers or page say if that fits the bytes, else UTF-8,
-    else by a guess. Servers that say latin-1 and send UTF-8 are usual."""
-    for mark, name in MARKS.items():
-        if body.startswith(mark):
-            return body[len(mark) :].decode(name, "replace")
-    stated = [_encoding(each) for each in (content_type, body[:4096].decode("latin-1"))]
-    many = [name for name in stated if name in MULTIBYTE]
-    for name in [*many, "utf-8", *stated]:
-        try:
-            if name:
-                return body.decode(name)
-        except UnicodeDecodeError:
-            continue
-    if "utf-8" in stated:  # a few bytes went wrong
-        return body.decode("utf-8", "replace")
-    return body.decode(guess_encoding(body), "replace")
-
-
-def _encoding(text: str) -> str:
-    found = re.search(r"""charset\s*=\s*["']?\s*([\w:.-]+)|<\?xml[^>]*encoding=["']([\w:.-]+)""", text, re.IGNORECASE)
-    try:
-        name = codecs.lookup(found[1] or found[2]).name if found else ""
-    except LookupError:
-        return ""
-    return WIDER.get(name, name)
-
-
 def _read_html(html: str, page: Page) -> Reading:
-    import trafilatura
     from trafilatura.metadata import extract_metadata
 
-    tree = None if _is_bomb(html) else trafilatura.load_html(html)
-    if tree is None and html.strip():
-        raise Unreadable("its HTML can't be taken apart; leave it out")
+    tree = None if is_tangled(html) else parse_html(html)
     if tree is None:
-        raise Unreadable("is empty; leave it out")
+        raise Unreadable("its HTML can't be taken apart; leave it out" if html.strip() else "is empty; leave it out")
     base = _base(tree, page.url)
     links = tuple(dict.fromkeys(_links(tree, base)))
     hollow = _hollow(tree, base)
@@ -136,20 +99,20 @@ def _read_html(html: str, page: Page) -> Reading:
     date, language = _date(tree, html), _language(tree, page)
     try:
         title = extract_metadata(tree, page.url, {"extensive_search": False}, True).title
-        text = trafilatura.extract(tree, url=page.url, output_format="markdown", include_comments=False) or ""
+        text = _main_text(tree)
     except (RecursionError, ValueError):
         raise Unreadable("its HTML can't be taken apart; leave it out", links) from None
-    text = text.strip() or _all_text(tree)
+    text = text or _all_text(tree)
     words = len(text.split())
     if not words or (words < FEW and hollow == SCRIPTS) or (words < SHELL and ASKING.search(text)):
         raise Unreadable(SCRIPTS if words else hollow or "has no text; leave it out", links)
     return Reading(title, text, date, language, canonical, links)
 
 
-def _is_bomb(html: str) -> bool:
-    """Whether a tag has so many attributes that parsers take minutes: their time grows with the square."""
-    tags = (re.sub(r""""[^"]*"|'[^']*'""", "", tag[0]) for tag in re.finditer(r"<[^<>]{5000,}", html))
-    return any(len(tag.split()) > 2000 for tag in tags)
+def _main_text(tree: Any) -> str:
+    """The page's main content as markdown; empty where it has none."""
+    main = main_content(tree)
+    return "" if main is None else "\n".join(make_document("", html_blocks(main)).lines).strip()
 
 
 def _hollow(tree: Any, base: str) -> str:

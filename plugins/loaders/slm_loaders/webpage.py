@@ -10,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from .blocks import Block, Document, make_document, squeeze
+from .charset import decode
 
 SKIPPED = frozenset(
     ["script", "style", "head", "noscript", "template", "svg", "iframe", "object", "button", "select", "textarea",
@@ -43,8 +44,6 @@ def read_html(data: bytes | str, *, whole: bool = False) -> Document:
 
 def parse_html(data: bytes | str) -> Any:
     """The page's root element, its encoding found (byte order mark, meta, UTF-8, else guessed); None if empty."""
-    from .pages import decode
-
     text = data if isinstance(data, str) else decode(data, "")
     if not text.strip():
         return None
@@ -54,11 +53,17 @@ def parse_html(data: bytes | str) -> Any:
 
 def _parsed(text: str) -> tuple[Any, bool]:
     """The root element, and whether all of the text is in it: libxml2 stops at 2,048 levels of elements."""
-    from lxml import etree
+    from lxml import etree, html
 
-    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     root = etree.fromstring(text.replace("\0", "").encode("utf-8", "replace"), parser)
     return root, not any(error.type_name == "ERR_RESOURCE_LIMIT" for error in parser.error_log)
+
+
+def is_tangled(html: str) -> bool:
+    """Whether a tag has so many attributes that parsers take minutes: their time grows with the square."""
+    tags = (re.sub(r""""[^"]*"|'[^']*'""", "", tag[0]) for tag in re.finditer(r"<[^<>]{5000,}", html))
+    return any(len(tag.split()) > 2000 for tag in tags)
 
 
 def _is_page(data: bytes | str, root: Any) -> bool:
