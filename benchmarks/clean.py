@@ -26,11 +26,11 @@ import pyarrow
 
 from slm.plugin import Base, Hardware, Job, Work
 from slm_data.dataset import read_splits, write_splits, write_tables
-from slm_preprocessors.content import fold
+from slm_preprocessors.contents.content import fold
 from slm_preprocessors.decontaminate import Decontaminate
 from slm_preprocessors.dedup import Dedup
-from slm_preprocessors.grams import split_words
-from slm_preprocessors.mending import mender
+from slm_preprocessors.likeness.grams import split_words
+from slm_preprocessors.mending.letters import mender
 from slm_preprocessors.near_dedup import NearDedup
 from slm_preprocessors.normalize import Normalize
 

@@ -18,12 +18,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from slm_preprocessors.accounts import cards, ibans
-from slm_preprocessors.national import national_ids
-from slm_preprocessors.patterns import Found, addresses, emails, hardware_addresses, urls, wallets
-from slm_preprocessors.phones import phones
+from slm_preprocessors.personal.accounts import cards, ibans
+from slm_preprocessors.personal.national import national_ids
+from slm_preprocessors.personal.patterns import Found, addresses, emails, hardware_addresses, urls, wallets
+from slm_preprocessors.personal.phones import phones
+from slm_preprocessors.personal.secrets import secrets
 from slm_preprocessors.pii import Pii
-from slm_preprocessors.secrets_ import secrets
 
 KINDS = {
     "CREDIT_CARD": "card",

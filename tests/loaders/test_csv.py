@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from slm.plugin import SlmError
 from slm_loaders.csv import Csv
-from slm_loaders.quick import read_block
+from slm_loaders.tabular.quick import read_block
 
 SPECTRUM = [
     "comma_in_quotes", "empty", "empty_crlf", "escaped_quotes", "json", "newlines",

@@ -11,7 +11,7 @@ import pytest
 
 from slm.plugin import SlmError
 from slm_loaders.excel import Excel
-from slm_loaders.sheets import cell_text
+from slm_loaders.tabular.sheets import cell_text
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

@@ -18,11 +18,11 @@ import zstandard
 from attrs import evolve
 
 from slm.plugin import SlmError, Source
-from slm_loaders import packing
 from slm_loaders.csv import Csv
-from slm_loaders.files import File, claims_of, read_chunks
 from slm_loaders.json import Json
 from slm_loaders.jsonl import Jsonl
+from slm_loaders.opening import packing
+from slm_loaders.opening.files import File, claims_of, read_chunks
 from slm_loaders.text import Text
 from slm_loaders.yaml import Yaml
 

@@ -9,8 +9,8 @@ import pytest
 
 from slm.plugin import SlmError
 from slm_loaders.json import Json
-from slm_loaders.paths import parse_path, show_path
-from slm_loaders.scanner import Scanner
+from slm_loaders.nested.paths import parse_path, show_path
+from slm_loaders.nested.scanner import Scanner
 
 SQUAD = {
     "version": "2.0",

@@ -10,7 +10,7 @@ import pytest
 
 from slm.plugin import SlmError
 from slm_loaders.jsonl import Jsonl
-from slm_loaders.objects import read_object, read_quick
+from slm_loaders.nested.objects import read_object, read_quick
 
 
 @pytest.mark.parametrize(

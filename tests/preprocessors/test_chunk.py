@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from slm.config import attempt
 from slm.plugin import Base, Job, Work
 from slm_preprocessors.chunk import Chunk
-from slm_preprocessors.measure import Measure, measure_of
-from slm_preprocessors.sentences import sentences, units
+from slm_preprocessors.pieces.measure import Measure, measure_of
+from slm_preprocessors.pieces.sentences import sentences, units
 
 NONE = Base("scratch")
 JOB = Job("t", "completion", NONE)

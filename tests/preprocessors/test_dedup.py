@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from slm.plugin import Base, Job, Work
-from slm_preprocessors.content import fold
+from slm_preprocessors.contents.content import fold
 from slm_preprocessors.dedup import Dedup
 
 JOB = Job("t", "qa", Base("scratch"))

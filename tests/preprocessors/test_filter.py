@@ -12,10 +12,10 @@ import pytest
 
 from slm.config import attempt
 from slm.plugin import Base, Job, Processed, SlmError, Work
-from slm_preprocessors.degenerate import refuses, says_nothing
 from slm_preprocessors.filter import Filter
-from slm_preprocessors.languages import languages_of
-from slm_preprocessors.repetition import repeats
+from slm_preprocessors.quality.degenerate import refuses, says_nothing
+from slm_preprocessors.quality.languages import languages_of
+from slm_preprocessors.quality.repetition import repeats
 
 TEXT = Job("t", "completion", Base("scratch"))
 QA = Job("t", "qa", Base("scratch"))

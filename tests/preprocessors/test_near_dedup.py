@@ -12,9 +12,9 @@ import pytest
 
 from slm.plugin import Base, Job, Work
 from slm_data.dataset import read_splits, write_tables
-from slm_preprocessors.clusters import cluster, doubles
-from slm_preprocessors.grams import batches, hash_words, runs, split_words
-from slm_preprocessors.near import Sets, banding, gather, jaccards
+from slm_preprocessors.likeness.clusters import cluster, doubles
+from slm_preprocessors.likeness.grams import batches, hash_words, runs, split_words
+from slm_preprocessors.likeness.near import Sets, banding, gather, jaccards
 from slm_preprocessors.near_dedup import NearDedup
 
 JOB = Job("t", "completion", Base("scratch"))

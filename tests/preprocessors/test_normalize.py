@@ -9,9 +9,9 @@ import pyarrow
 import pytest
 
 from slm.plugin import Base, Job, Work
-from slm_preprocessors.arrays import blank, plain
-from slm_preprocessors.content import fold, folded
-from slm_preprocessors.mending import doubtful
+from slm_preprocessors.contents.arrays import blank, plain
+from slm_preprocessors.contents.content import fold, folded
+from slm_preprocessors.mending.letters import doubtful
 from slm_preprocessors.normalize import Normalize
 
 JOB = Job("t", "qa", Base("scratch"))

@@ -14,9 +14,9 @@ import pytest
 
 from slm.config import attempt
 from slm.plugin import Base, Job, SlmError, Work
-from slm_preprocessors.accounts import luhn
+from slm_preprocessors.personal.accounts import luhn
+from slm_preprocessors.personal.standins import stand_in
 from slm_preprocessors.pii import Pii, masked
-from slm_preprocessors.standins import stand_in
 
 JOB = Job("t", "qa", Base("scratch"))
 LABELS = {

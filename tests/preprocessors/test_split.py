@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from slm.plugin import Base, Hardware, Job, Rank, SlmError, Work
-from slm_preprocessors.content import prints
-from slm_preprocessors.dates import read_dates
+from slm_preprocessors.contents.content import prints
+from slm_preprocessors.dividing.dates import read_dates
 from slm_preprocessors.split import Split
 
 JOB = Job("t", "classification", Base("scratch"))

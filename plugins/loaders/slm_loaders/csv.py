@@ -10,11 +10,11 @@ from attrs.validators import and_, ge, instance_of, max_len, optional
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, Source, Work, hookimpl
 
-from .decoding import mend, read_utf8
-from .dialect import Layout, find_layout, plain_quotes
-from .files import File, claims_of, file_state, find_files
-from .quick import read_block
-from .rows import Row, read_rows
+from .opening.decoding import mend, read_utf8
+from .opening.files import File, claims_of, file_state, find_files
+from .tabular.dialect import Layout, find_layout, plain_quotes
+from .tabular.quick import read_block
+from .tabular.rows import Row, read_rows
 
 HEAD = 256 << 10
 

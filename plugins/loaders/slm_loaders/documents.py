@@ -12,12 +12,12 @@ from attrs.validators import gt
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source, Work, hookimpl
 
-from .blocks import Document
-from .converting import OLD, READERS, read_document
-from .files import File, file_state, find_files
-from .folders import find_inside
-from .isolated import Child
-from .passages import HEADING, Passage, cut, to_batches
+from .converting.blocks import Document
+from .converting.kinds import OLD, READERS, read_document
+from .converting.passages import HEADING, Passage, cut, to_batches
+from .opening.files import File, file_state, find_files
+from .opening.folders import find_inside
+from .opening.isolated import Child
 from .text import MARKDOWN, SUFFIXES, read_lines
 
 WEB = tuple(f"{scheme}://*{kind}" for scheme in ("http", "https") for kind in READERS if "webpage" not in READERS[kind])

@@ -12,9 +12,9 @@ from attrs.validators import ge
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source, Work, hookimpl
 
-from .dialect import find_header, header_names, refuse_twins
-from .files import File, file_state, find_files
-from .isolated import Child
+from .opening.files import File, file_state, find_files
+from .opening.isolated import Child
+from .tabular.dialect import find_header, header_names, refuse_twins
 
 KINDS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 HEAD = 100
@@ -59,7 +59,7 @@ class Excel:
                 yield from self._read(file, child, work)
 
     def _read(self, file: File, child: Child, work: Work) -> Iterator[Batch]:
-        answers = child.run("sheets.read_sheet", file.address, path=str(file.path.absolute()), sheet=self.sheet)
+        answers = child.run("tabular.sheets.read_sheet", file.address, path=str(file.path.absolute()), sheet=self.sheet)
         about = next(answers)
         if len(about["full"]) > 1:
             others = ", ".join(f"'{name}'" for name in about["full"][1:])

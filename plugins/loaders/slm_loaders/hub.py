@@ -12,8 +12,8 @@ from attrs import evolve, field, frozen
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
-from .features import text_columns, to_rows
-from .hub_files import cached, commit_of, offline, refused
+from .querying.features import text_columns, to_rows
+from .querying.hub_files import cached, commit_of, offline, refused
 
 ADDRESS = re.compile(r"([\w.-]+/[\w.-]+)(?:@(refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/(.+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")

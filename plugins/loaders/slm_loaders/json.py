@@ -9,13 +9,13 @@ from attrs import field, frozen
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
-from .decoding import read_utf8
-from .files import File, claims_of, file_state, find_files
 from .jsonl import read_json_lines
-from .outline import Choice, Entry, choose_records, entry_of, names_split, table_rows
-from .paths import EACH, Found, Step, Walk, called, parse_path, show_path, walk, with_key
-from .records import Maker
-from .scanner import Scanner
+from .nested.outline import Choice, Entry, choose_records, entry_of, names_split, table_rows
+from .nested.paths import EACH, Found, Step, Walk, called, parse_path, show_path, walk, with_key
+from .nested.records import Maker
+from .nested.scanner import Scanner
+from .opening.decoding import read_utf8
+from .opening.files import File, claims_of, file_state, find_files
 
 KINDS = (".json",)
 KEYS, ELEMENTS = 1_000, 20_000

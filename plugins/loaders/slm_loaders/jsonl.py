@@ -10,10 +10,10 @@ from attrs import field, frozen
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
-from .decoding import read_utf8
-from .files import File, claims_of, file_state, find_files
-from .objects import NEWLINE, read_lines, read_quick
-from .shapes import Shaper
+from .nested.objects import NEWLINE, read_lines, read_quick
+from .nested.shapes import Shaper
+from .opening.decoding import read_utf8
+from .opening.files import File, claims_of, file_state, find_files
 
 KINDS = (".jsonl", ".ndjson")
 

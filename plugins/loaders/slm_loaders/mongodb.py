@@ -14,9 +14,9 @@ from attrs.validators import gt
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
-from .bson_values import plain
-from .cells import to_columns
-from .refusals import explained
+from .querying.bson_values import plain
+from .querying.refusals import explained
+from .tabular.cells import to_columns
 
 ROWS = 5_000
 CONNECT = 5_000

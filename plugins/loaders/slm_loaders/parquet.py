@@ -11,8 +11,8 @@ from attrs import field, frozen
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source, Work, hookimpl
 
-from .arrow import plain_table, sound_rows
-from .files import File, file_state, find_files
+from .opening.files import File, file_state, find_files
+from .tabular.arrow import plain_table, sound_rows
 
 ROWS, SIZE = 10_000, 32 << 20
 """Rows and bytes of a batch."""

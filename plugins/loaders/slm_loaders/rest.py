@@ -13,11 +13,11 @@ from attrs.validators import ge
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
-from .addresses import Failure, basic, origin, parsed, shown, stated_headers
-from .answers import Limits
-from .client import Client, Page, open_client
-from .envelope import Records, parse_answer
-from .paging import (
+from .fetching.addresses import Failure, basic, origin, parsed, shown, stated_headers
+from .fetching.answers import Limits
+from .fetching.client import Client, Page, open_client
+from .fetching.envelope import Records, parse_answer
+from .fetching.paging import (
     WEAK,
     Paging,
     Request,
@@ -29,10 +29,10 @@ from .paging import (
     stated_paging,
     total_of,
 )
-from .paths import Found, parse_path
-from .records import Maker
-from .shelf import Shelf
-from .sites import Pace
+from .fetching.shelf import Shelf
+from .fetching.sites import Pace
+from .nested.paths import Found, parse_path
+from .nested.records import Maker
 
 LARGEST = 256 << 20
 """Bytes one answer may have."""

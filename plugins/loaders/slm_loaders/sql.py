@@ -11,10 +11,10 @@ from attrs.validators import gt
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
-from .cells import to_columns
-from .databases import Database, find_database, state_of
-from .sessions import Session, opened, quote
-from .statements import reading
+from .querying.databases import Database, find_database, state_of
+from .querying.sessions import Session, opened, quote
+from .querying.statements import reading
+from .tabular.cells import to_columns
 
 SIZE = 8 << 20
 """About the bytes of one batch."""

@@ -9,10 +9,10 @@ from attrs import field, frozen
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source, Work, hookimpl
 
-from .decoding import mend, read_utf8
-from .files import File, claims_of, file_state, find_files
-from .folders import find_inside
-from .passages import Passage, cut, to_batches
+from .converting.passages import Passage, cut, to_batches
+from .opening.decoding import mend, read_utf8
+from .opening.files import File, claims_of, file_state, find_files
+from .opening.folders import find_inside
 
 SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".asciidoc")
 MARKDOWN = (".md", ".markdown")

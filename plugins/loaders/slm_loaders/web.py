@@ -11,15 +11,15 @@ from attrs.validators import ge
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, Reject, SlmError, Source, Work, hookimpl
 
-from .addresses import Failure, shown, stated_headers
-from .answers import Limits
-from .client import Page, open_client
-from .crawl import Frontier, Scope, list_lines, listed, sitemap
-from .http import remote_state
-from .pages import Reading, Unreadable, read_page
-from .passages import cut
-from .shelf import Shelf
-from .sites import Pace, Sites
+from .converting.passages import cut
+from .fetching.addresses import Failure, shown, stated_headers
+from .fetching.answers import Limits
+from .fetching.client import Page, open_client
+from .fetching.crawl import Frontier, Scope, list_lines, listed, sitemap
+from .fetching.http import remote_state
+from .fetching.pages import Reading, Unreadable, read_page
+from .fetching.shelf import Shelf
+from .fetching.sites import Pace, Sites
 
 LARGEST = 16 << 20
 """Bytes a page or sitemap may have."""

@@ -9,12 +9,12 @@ from attrs import evolve, field, frozen
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
-from .dialogues import is_corpus, read_corpus
-from .files import File, claims_of, file_state, find_files
-from .nodes import read_documents
-from .outline import Choice, choose_records, entry_of, table_rows
-from .paths import EACH, Found, Walk, called, parse_path, show_path, walk
-from .records import Maker
+from .nested.dialogues import is_corpus, read_corpus
+from .nested.nodes import read_documents
+from .nested.outline import Choice, choose_records, entry_of, table_rows
+from .nested.paths import EACH, Found, Walk, called, parse_path, show_path, walk
+from .nested.records import Maker
+from .opening.files import File, claims_of, file_state, find_files
 from .text import read_lines
 
 KINDS = (".yaml", ".yml")

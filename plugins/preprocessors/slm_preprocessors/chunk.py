@@ -11,11 +11,11 @@ from attrs.validators import ge
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 from slm_data.ids import content_ids
 
-from .aside import written
-from .content import shorten, tables
-from .cutting import cut
-from .measure import Measure, measure_of
-from .texts import replaced
+from .contents.aside import written
+from .contents.content import shorten, tables
+from .contents.texts import replaced
+from .pieces.cutting import cut
+from .pieces.measure import Measure, measure_of
 
 if TYPE_CHECKING:
     import datasets

@@ -17,8 +17,8 @@ from attrs import field, frozen
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, SlmError, Work, hookimpl
 from slm_data.ids import FIELDS, content_ids
 
-from .aside import put_aside, written
-from .content import tables
+from .contents.aside import put_aside, written
+from .contents.content import tables
 
 if TYPE_CHECKING:
     import datasets

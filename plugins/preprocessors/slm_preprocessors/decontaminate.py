@@ -11,10 +11,10 @@ from attrs.validators import and_, ge, le
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
-from .aside import put_aside, without
-from .content import contents, shorten, tables, values
-from .grams import split_words
-from .probes import SHORTEST, Probes, hits, probes, read_records
+from .contents.aside import put_aside, without
+from .contents.content import contents, shorten, tables, values
+from .likeness.grams import split_words
+from .likeness.probes import SHORTEST, Probes, hits, probes, read_records
 
 if TYPE_CHECKING:
     import datasets

@@ -9,8 +9,8 @@ from attrs import field, frozen
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
-from .aside import put_aside, without
-from .content import Fold, all_prints, values
+from .contents.aside import put_aside, without
+from .contents.content import Fold, all_prints, values
 
 if TYPE_CHECKING:
     import datasets

@@ -14,14 +14,14 @@ from attrs.validators import and_, ge, gt, le, optional
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, SlmError, Work, hookimpl
 
-from .aside import put_aside
-from .balance import unbalanced
-from .content import tables
-from .degenerate import echoes, refuses, says_nothing
-from .languages import known_languages, languages_of
-from .measure import Measure, measure_of
-from .repetition import Strictness, repeats
-from .texts import row_texts
+from .contents.aside import put_aside
+from .contents.content import tables
+from .contents.texts import row_texts
+from .pieces.measure import Measure, measure_of
+from .quality.balance import unbalanced
+from .quality.degenerate import echoes, refuses, says_nothing
+from .quality.languages import known_languages, languages_of
+from .quality.repetition import Strictness, repeats
 
 if TYPE_CHECKING:
     import datasets

@@ -10,11 +10,11 @@ from attrs.validators import and_, ge, le
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
-from .aside import put_aside, without
-from .clusters import Doubles, cluster, doubles
-from .content import Part, contents, shorten, tables, values
-from .grams import Unit
-from .near import gather
+from .contents.aside import put_aside, without
+from .contents.content import Part, contents, shorten, tables, values
+from .likeness.clusters import Doubles, cluster, doubles
+from .likeness.grams import Unit
+from .likeness.near import gather
 
 if TYPE_CHECKING:
     import datasets

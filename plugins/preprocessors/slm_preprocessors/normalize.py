@@ -12,11 +12,11 @@ from attrs import field, frozen
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
-from .arrays import plain
-from .aside import put_aside, written
-from .content import changed, contents, differing, empty_rows, shorten, tables
-from .markup import to_text
-from .mending import mender
+from .contents.arrays import plain
+from .contents.aside import put_aside, written
+from .contents.content import changed, contents, differing, empty_rows, shorten, tables
+from .mending.letters import mender
+from .mending.markup import to_text
 
 if TYPE_CHECKING:
     import datasets

@@ -12,16 +12,16 @@ from attrs import field, frozen
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, Work, hookimpl
 
-from .accounts import cards, ibans
-from .aside import put_aside, written
-from .content import tables
-from .national import national_ids
-from .patterns import Finder, Found, addresses, emails, hardware_addresses, urls, wallets, without_overlaps
-from .people import people
-from .phones import phones
-from .secrets_ import secrets
-from .standins import stand_in
-from .texts import kept_columns, row_texts, with_texts
+from .contents.aside import put_aside, written
+from .contents.content import tables
+from .contents.texts import kept_columns, row_texts, with_texts
+from .personal.accounts import cards, ibans
+from .personal.national import national_ids
+from .personal.patterns import Finder, Found, addresses, emails, hardware_addresses, urls, wallets, without_overlaps
+from .personal.people import people
+from .personal.phones import phones
+from .personal.secrets import secrets
+from .personal.standins import stand_in
 
 if TYPE_CHECKING:
     import datasets

@@ -10,12 +10,12 @@ from attrs.validators import and_, ge, le, lt
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, SlmError, Work, hookimpl
 
-from .aside import put_aside, taken
-from .clusters import joined
-from .content import fields, prints, values
-from .dates import read_dates
-from .leakage import Likeness, clusters_among, divisible, likeness, pieces, repeated, together
-from .shares import fold_rows, held_out, latest
+from .contents.aside import put_aside, taken
+from .contents.content import fields, prints, values
+from .dividing.dates import read_dates
+from .dividing.shares import fold_rows, held_out, latest
+from .likeness.clusters import joined
+from .likeness.leakage import Likeness, clusters_among, divisible, likeness, pieces, repeated, together
 
 if TYPE_CHECKING:
     import datasets

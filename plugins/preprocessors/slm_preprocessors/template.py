@@ -12,9 +12,9 @@ from attrs import field, frozen
 
 from slm.plugin import Bid, Hardware, Job, Processed, Rank, SlmError, Work, hookimpl
 
-from .aside import written
-from .content import shorten, tables
-from .texts import TEXTS, kept_columns, replaced
+from .contents.aside import written
+from .contents.content import shorten, tables
+from .contents.texts import TEXTS, kept_columns, replaced
 
 if TYPE_CHECKING:
     import datasets

@@ -12,8 +12,8 @@ from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, Min
 
 from slm.plugin import SlmError
 from slm_data.columns import Column, read_field
-from slm_loaders.bson_values import plain
 from slm_loaders.mongodb import Mongodb
+from slm_loaders.querying.bson_values import plain
 
 
 def test_documents_of_several_answers_come_in_the_order_of_their_ids(mongodb: Any, read: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from slm.plugin import SlmError
 from slm_loaders.documents import Documents
-from slm_loaders.isolated import Child
+from slm_loaders.opening.isolated import Child
 
 
 def text_of(found: Any) -> str:
@@ -111,8 +111,8 @@ def test_a_child_that_is_lost_is_started_anew(tmp_path: Path, make: Any) -> None
     make.docx(tmp_path / "t.docx", make.paragraph("Here"))
     with Child(20) as child:
         options = {"path": str(tmp_path / "t.docx"), "password": "", "whole": False}
-        first = list(child.run("converting.convert", "t.docx", **options))
+        first = list(child.run("converting.kinds.convert", "t.docx", **options))
         child.running[0].kill()
         with pytest.raises(SlmError, match=r"t\.docx: crashes its reader"):
-            list(child.run("converting.convert", "t.docx", **options))
-        assert list(child.run("converting.convert", "t.docx", **options)) == first
+            list(child.run("converting.kinds.convert", "t.docx", **options))
+        assert list(child.run("converting.kinds.convert", "t.docx", **options)) == first

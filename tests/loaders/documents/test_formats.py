@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from slm_loaders.blocks import Block, make_document
+from slm_loaders.converting.blocks import Block, make_document
+from slm_loaders.converting.prose import join_lines, plain_lines
+from slm_loaders.converting.webpage import read_html
 from slm_loaders.documents import Documents
-from slm_loaders.prose import join_lines, plain_lines
-from slm_loaders.webpage import read_html
 
 P = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
 

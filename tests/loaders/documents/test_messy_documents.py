@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slm.plugin import SlmError
-from slm_loaders.converting import OLD, READERS
+from slm_loaders.converting.kinds import OLD, READERS
 from slm_loaders.documents import Documents
 from slm_loaders.excel import KINDS as SHEETS
 from slm_loaders.excel import Excel

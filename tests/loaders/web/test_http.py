@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from slm.plugin import Hardware, SlmError, Source, Work
-from slm_loaders.addresses import Failure
-from slm_loaders.answers import Limits
-from slm_loaders.client import open_client
-from slm_loaders.http import download, remote_state
+from slm_loaders.fetching.addresses import Failure
+from slm_loaders.fetching.answers import Limits
+from slm_loaders.fetching.client import open_client
+from slm_loaders.fetching.http import download, remote_state
 
 HERE = ("127.0.0.1/32",)
 QUICK = Limits(connect=2, read=0.3, total=1.0, size=100_000, retries=0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slm.plugin import Hardware, SlmError, Source, Work
-from slm_loaders.robots import parse_robots
+from slm_loaders.fetching.robots import parse_robots
 from slm_loaders.web import Web
 
 WORDS = "Every year the river rises in spring, and the people of the valley move their sheep to the hills above it. "
@@ -263,7 +263,7 @@ def test_the_delay_a_site_asks_for_is_kept(site: Any, read: Callable[..., Any], 
     assert parse_robots("User-agent: *\nCrawl-delay: 2.5").delay == 2.5
     assert parse_robots("User-agent: *\nCrawl-delay: 99999").delay == 300
     slept: list[float] = []
-    monkeypatch.setattr("slm_loaders.sites.time.sleep", slept.append)
+    monkeypatch.setattr("slm_loaders.fetching.sites.time.sleep", slept.append)
     for n in range(3):
         site.on(f"/{n}", page(f"page {n}", str(n + 1)))
     read(web(crawl=3, rate=0.5), f"{site.url}/0")

@@ -10,7 +10,7 @@ from typing import Any
 
 from slm.plugin import SlmError
 
-from .archives import check_archive
+from ..opening.archives import check_archive
 
 ROWS = 5_000
 """Rows that are handed over at once."""

@@ -11,8 +11,8 @@ from attrs import field, frozen
 
 from slm.plugin import SlmError
 
+from ..opening.decoding import mend
 from .databases import Database
-from .decoding import mend
 from .refusals import explained
 
 CONNECT = 10

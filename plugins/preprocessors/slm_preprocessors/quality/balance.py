@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from .content import tables
+from ..contents.content import tables
 
 if TYPE_CHECKING:
     import datasets

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from .content import MARKS
+from ..contents.content import MARKS
 
 Unit = Literal["words", "characters"]
 END = "\x1e"

@@ -10,9 +10,9 @@ from attrs import define, field
 
 from slm.plugin import SlmError
 
+from ..nested.paths import ANY, EACH, Found, Step, Walk, called, parse_path, show_path, walk
 from .addresses import Failure
 from .client import Page
-from .paths import ANY, EACH, Found, Step, Walk, called, parse_path, show_path, walk
 
 USUAL = (
     "data", "items", "results", "records", "rows", "entries", "hits", "value", "values", "documents", "docs", "objects",

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from slm.plugin import SlmError
 
-from .archives import allowed, check_archive, opened, read_member
+from ..opening.archives import allowed, check_archive, opened, read_member
 from .blocks import Fault
 
 PART = 256 << 20

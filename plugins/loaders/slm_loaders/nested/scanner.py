@@ -16,7 +16,7 @@ from attrs import define, field
 
 from slm.plugin import SlmError
 
-from .decoding import STRAY
+from ..opening.decoding import STRAY
 
 BLANK = re.compile(r"[ \t\n\r]*")
 LONGEST = 256 << 20

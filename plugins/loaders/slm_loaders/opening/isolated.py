@@ -111,8 +111,8 @@ def answers(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
     address = request["arguments"]["address"]
     try:
-        module, _, name = request["call"].partition(".")
-        function: Callable[..., Iterator[Any]] = getattr(import_module(f".{module}", __package__), name)
+        module, _, name = request["call"].rpartition(".")
+        function: Callable[..., Iterator[Any]] = getattr(import_module(f"..{module}", __package__), name)
         for value in function(**request["arguments"]):
             yield {"value": value}
         yield {"end": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .objects import JSON
+from ..nested.objects import JSON
 
 
 def plain_table(table: Any) -> Any:

@@ -68,7 +68,7 @@ def file_state(source: Source, *, private: bool = False) -> str | None:
     """What stands for the present content of a file on the web; None for one that is here."""
     if source.scheme not in ("http", "https"):
         return None
-    from .http import remote_state
+    from ..fetching.http import remote_state
 
     return remote_state(source, private=private)
 
@@ -76,7 +76,7 @@ def file_state(source: Source, *, private: bool = False) -> str | None:
 def _fetched(source: Source, work: Work, *, private: bool) -> list[File]:
     if source.scheme not in ("http", "https"):
         return []
-    from .http import download
+    from ..fetching.http import download
 
     return [File(download(source, work, private=private), source.shown)]
 

@@ -11,9 +11,9 @@ import attrs
 
 from slm.plugin import SlmError
 
-from .archives import opened, read_member
+from ..opening.archives import opened, read_member
+from ..opening.isolated import Child
 from .blocks import Document, Fault
-from .isolated import Child
 
 LARGEST = 512 << 20
 BINARY = b"\xd0\xcf\x11\xe0"
@@ -37,7 +37,7 @@ OLD = (".doc", ".dot", ".ppt", ".pps")
 def read_document(child: Child, file: Path, address: str, password: str, whole: bool) -> Document:
     """The document at a path, read in a child process; SlmError, in one line that names it, where it can't be read."""
     arguments = {"path": str(file.absolute()), "password": password, "whole": whole}
-    (made,) = child.run("converting.convert", address, **arguments)
+    (made,) = child.run("converting.kinds.convert", address, **arguments)
     faults = tuple(Fault(**each) for each in made["faults"])
     return Document(made["title"], tuple(made["lines"]), tuple(made["pages"]), faults)
 

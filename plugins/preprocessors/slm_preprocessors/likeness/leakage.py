@@ -10,8 +10,8 @@ from attrs import frozen
 
 from slm.plugin import Work
 
+from ..contents.content import contents, tables
 from .clusters import Clusters, Doubles, cluster, doubles, joined
-from .content import contents, tables
 from .near import Sets, gather
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from attrs import evolve, frozen
 
 from slm.plugin import SlmError
 
+from ..nested.paths import Step
 from .addresses import Failure, joined, shown
 from .client import Page
-from .paths import Step
 
 URLS = ("next", "nexturl", "nextlink", "nextpage", "nextpageurl", "nexthref", "@odata.nextlink", "href")
 CURSORS = {

@@ -11,12 +11,12 @@ from attrs import frozen
 
 from slm.plugin import SlmError
 
+from ..converting.blocks import make_document
+from ..converting.webpage import html_blocks, is_tangled, main_content, parse_html
+from ..opening.charset import decode
+from ..opening.files import BINARY
 from .addresses import joined, parsed
-from .blocks import make_document
-from .charset import decode
 from .client import Page
-from .files import BINARY
-from .webpage import html_blocks, is_tangled, main_content, parse_html
 
 PLAIN = ("text/plain", "text/markdown", "text/x-markdown")
 HTML = ("text/html", "application/xhtml+xml")

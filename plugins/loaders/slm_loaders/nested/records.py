@@ -10,8 +10,8 @@ from attrs import define, field
 
 from slm.plugin import Batch, Reject
 
-from .decoding import mend
-from .dialect import HEADINGS
+from ..opening.decoding import mend
+from ..tabular.dialect import HEADINGS
 from .objects import to_table
 from .paths import Found, called
 from .scanner import Scanner

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .arrow import plain_table
-from .objects import JSON
+from ..nested.objects import JSON
+from ..tabular.arrow import plain_table
 
 
 def text_columns(features: Mapping[str, Any]) -> list[str]:

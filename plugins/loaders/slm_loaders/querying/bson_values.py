@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
-from .cells import as_text
-from .decoding import mend
+from ..opening.decoding import mend
+from ..tabular.cells import as_text
 
 
 def plain(value: Any) -> Any:

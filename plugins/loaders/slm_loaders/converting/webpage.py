@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ..opening.charset import decode
 from .blocks import Block, Document, make_document, squeeze
-from .charset import decode
 
 SKIPPED = frozenset(
     ["script", "style", "head", "noscript", "template", "svg", "iframe", "object", "button", "select", "textarea",

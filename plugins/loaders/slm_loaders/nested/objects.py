@@ -12,7 +12,7 @@ from typing import Any
 
 from slm.plugin import Batch, Reject
 
-from .decoding import is_utf8
+from ..opening.decoding import is_utf8
 
 JSON = {b"slm": b"json"}
 NEWLINE, RETURN = 10, 13

@@ -1,0 +1,1 @@
+"""Documents as markdown, and text as passages."""

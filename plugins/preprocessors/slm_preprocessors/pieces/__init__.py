@@ -1,0 +1,1 @@
+"""How long texts are, and where they can be cut."""

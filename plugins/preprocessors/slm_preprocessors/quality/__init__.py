@@ -1,0 +1,1 @@
+"""What makes a record not worth training on."""
