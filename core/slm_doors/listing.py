@@ -63,9 +63,17 @@ def kept_steps(plan: Plan, store: Store) -> list[str]:
     """The steps whose results are kept: from the first on, until one is missing that others need."""
     results: dict[str, Any] = {}
     for step in plan.steps:
-        if all(path in results for path in step.inputs) and (found := store.find(plan.key(step, results, store))):
+        if all(path in results for path in step.inputs) and (found := kept(plan, step, results, store)):
             results[step.path] = found
     return list(results)
+
+
+def kept(plan: Plan, step: Step, results: dict[str, Any], store: Store) -> Any:
+    """The kept result of a step; None too where a source can't be asked for its state now."""
+    try:
+        return store.find(plan.key(step, results, store))
+    except SlmError:
+        return None
 
 
 def shown(default: Any) -> str:
