@@ -292,8 +292,8 @@ class Work:
     checkpoints: Path
     hardware: Hardware
     seed: int = 0
-    root: Path = Path()
     emit: Callable[[str, Mapping[str, Any]], None] = field(default=lambda kind, data: None, eq=False, repr=False)
+    root: Path = Path()
 
     def progress(self, done: float, total: float, unit: str, **figures: float) -> None:
         """Say how far the stage is; `figures` (loss, tokens a second) are shown beside the bar and plotted."""

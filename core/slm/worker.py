@@ -216,7 +216,7 @@ def do(told: Mapping[str, Any], send: Callable[[str, Mapping[str, Any]], None]) 
     """Do the stage that a task tells of."""
     hardware, aside = unpack(told["hardware"], Hardware), Path(told["aside"])
     job = unpack(told["job"], Job)
-    work = Work(aside / "out", aside / "checkpoints", hardware, job.seed, Path(told["folder"]), send)
+    work = Work(aside / "out", aside / "checkpoints", hardware, job.seed, send, Path(told["folder"]))
     caller = Caller()
     for observer in told["observers"]:
         caller.add(observer)
