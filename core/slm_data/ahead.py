@@ -36,6 +36,12 @@ def read_ahead(batches: Iterable[T]) -> Iterator[Iterator[T]]:
         reader.join()
 
 
+def ahead(batches: Iterable[T]) -> Iterator[T]:
+    """`read_ahead` as a generator; closed, it closes the source."""
+    with read_ahead(batches) as given:
+        yield from given
+
+
 def _read(batches: Iterable[T], waiting: Queue[T | _End], left: Event) -> None:
     try:
         for batch in batches:

@@ -18,7 +18,7 @@ from slm.registry import Registry
 from slm_facts.units import duration, gigabytes
 
 if TYPE_CHECKING:
-    from slm.plan import Plan
+    from slm.plan import Plan, Step
     from slm_runs.store import Store
 
 PLAIN: dict[Any, dict[str, Any]] = {

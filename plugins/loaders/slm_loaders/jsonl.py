@@ -9,6 +9,7 @@ from typing import ClassVar
 from attrs import field, frozen
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
+from slm_data.ahead import ahead
 
 from .nested.objects import NEWLINE, read_lines, read_quick
 from .nested.shapes import Shaper
@@ -55,7 +56,7 @@ def read_json_lines(file: File, encoding: str, work: Work, no_answer: str = "") 
     """The rows of a file with an object a line; SlmError where there is none."""
     shaper = Shaper(file.address, work.warn, no_answer)
     line, started = 1, False
-    for block in read_utf8(file, encoding, work.warn, guess=False):
+    for block in ahead(read_utf8(file, encoding, work.warn, guess=False)):
         started = started or bool(block.strip())
         batch = read_quick(block, file.address, line) or read_lines(block, file.address, line)
         if batch.rejected or len(batch.numbers):

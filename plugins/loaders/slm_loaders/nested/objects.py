@@ -66,7 +66,7 @@ def _parsed(block: bytes, schema: Any = None) -> Any:
     import pyarrow
     from pyarrow import json as arrow_json
 
-    read = arrow_json.ReadOptions(use_threads=False, block_size=len(block) + 1)
+    read = arrow_json.ReadOptions(block_size=max(len(block) // 2, 1 << 20) + 1)
     parse = arrow_json.ParseOptions(explicit_schema=schema, newlines_in_values=False)
     try:
         table = arrow_json.read_json(pyarrow.BufferReader(pyarrow.py_buffer(block)), read, parse)
