@@ -16,7 +16,7 @@ from attrs.validators import matches_re
 
 from slm.config import ConfigError, Mistake, Place, attempt, unknown
 from slm.errors import SlmError
-from slm.values import Source
+from slm.source import Source
 
 SECRET = re.compile(r"\$\{env:(\w+)\}")
 USERINFO = re.compile(r"(?<=://)[^/?#]*@")

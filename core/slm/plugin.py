@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import pluggy
 
 from slm.errors import PluginError, SlmError
+from slm.source import Source
 from slm.values import (
     TASKS,
     Artifact,
@@ -33,7 +34,6 @@ from slm.values import (
     Rank,
     Reject,
     Request,
-    Source,
     Work,
 )
 

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 
-from .jsonl import read_json_lines
+from .nested.lines import read_json_lines
 from .nested.outline import Choice, Entry, choose_records, entry_of, names_split, table_rows
 from .nested.paths import EACH, Found, Step, Walk, called, parse_path, show_path, walk, with_key
 from .nested.records import Maker
