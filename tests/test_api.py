@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from slm import values
+from slm import source, values
 from slm.choose import Chooser
 from slm.plugin import HOOKS, Base, Engine, Gpu, Hardware, Job
 from slm.registry import Registry
@@ -40,8 +40,8 @@ def api() -> str:
         lines.append(f"{hook}{inspect.signature(getattr(contract, hook))}")
     for name in ("generate", "classify", "score", "close"):
         lines.append(f"Engine.{name}{inspect.signature(getattr(Engine, name))}")
-    for name, cls in sorted(vars(values).items()):
-        if inspect.isclass(cls) and attrs.has(cls) and cls.__module__ == values.__name__:
+    for name, cls in sorted({**vars(values), **vars(source)}.items()):
+        if inspect.isclass(cls) and attrs.has(cls) and cls.__module__ in (values.__name__, source.__name__):
             types = {k: v for each in reversed(cls.__mro__) for k, v in getattr(each, "__annotations__", {}).items()}
             ends = {a.name: "" if a.default is attrs.NOTHING else " = ..." for a in attrs.fields(cls)}
             fields = ", ".join(f"{name}: {types[name]}{end}" for name, end in ends.items())
