@@ -17,6 +17,7 @@ from slm.pipeline import LoadKeys
 from slm.plan import Plan, Step
 from slm.plugin import Metric, Metrics
 from slm_runs.card import model_card
+from slm_runs.data import data_report
 from slm_runs.store import Result, write_text
 from slm_runs.wire import pack, unpack
 
@@ -24,7 +25,8 @@ LIBRARIES = ("torch", "transformers", "peft", "datasets", "pyarrow", "tokenizers
 
 
 def write_manifest(folder: Path, plan: Plan, steps: Sequence[Mapping[str, Any]], began: float, state: str) -> None:
-    """`run.json`, and the model card of a run that is done; a full disk here must not hide why the run ended."""
+    """`run.json`, and of a run that is done the model card and what became of the data; a full disk here must not hide
+    why the run ended."""
     manifest = {
         "state": state,
         **attrs.asdict(plan.pipeline.head),
@@ -43,6 +45,7 @@ def write_manifest(folder: Path, plan: Plan, steps: Sequence[Mapping[str, Any]],
         write_text(folder / "run.json", json.dumps(manifest, indent=1, ensure_ascii=False, default=str))
         if state == "done":
             write_text(folder / "MODEL_CARD.md", model_card(card_facts(manifest)))
+            write_text(folder / "DATA.md", data_report(steps))
 
 
 def joined(values: Sequence[Mapping[str, Any]]) -> dict[str, Metrics]:

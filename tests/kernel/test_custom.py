@@ -25,6 +25,13 @@ def test_a_function_beside_the_pipeline_is_a_step_of_it(
     step = next(each for each in json.loads(run.read_text())["steps"] if each["path"] == "preprocess.0")
     assert step["value"]["report"] == {"kept": 70, "changed": 0, "dropped": 10, "added": 0}
     assert 'use = "my_steps.py:clean"' in (run.parent / "pipeline.toml").read_text()
+    told = (run.parent / "DATA.md").read_text()
+    assert "## load.0: faqs.csv (csv)\n\ntrain 80; 0 rows set aside." in told
+    assert "- prompt: Question (a usual name for it)" in told
+    assert "## preprocess.0: my_steps.py:clean\n\nkept 70, changed 0, dropped 10, added 0. Then: train 70." in told
+    dropped = slm("preview", f"{run.parent}/stages/preprocess.0/dropped/train.arrow").stdout
+    assert "dropped by my_steps.py:clean" in dropped
+    assert "messages: messages" in dropped
     assert "Nothing to do" in slm("run", file.name).stdout
     (tmp_path / "my_steps.py").write_text(code.replace("None if", "'too red' if"))
     assert "Nothing to do" not in slm("run", file.name).stdout
