@@ -28,13 +28,12 @@ def _load(step: Mapping[str, Any]) -> Iterator[str]:
     for name, column in value["mapping"].items():
         source = column.get("form") or (" + " if column["joined"] else ", else ").join(column["columns"])
         yield f"- {name}: {source} ({column['why']})"
-    if unused := [name for name in value["columns"] if not _uses(value["mapping"], name)]:
+    if step["keep"]:
+        yield f"- kept beside: {', '.join(step['keep'])}"
+    used = {name for column in value["mapping"].values() for name in column["columns"]} | set(step["keep"])
+    if unused := [name for name in value["columns"] if name not in used]:
         yield f"- not used: {', '.join(unused[:40])}{' ...' if len(unused) > 40 else ''}"
     yield ""
-
-
-def _uses(mapping: Mapping[str, Any], name: str) -> bool:
-    return any(name in column["columns"] for column in mapping.values())
 
 
 def _preprocess(step: Mapping[str, Any]) -> Iterator[str]:
@@ -45,8 +44,10 @@ def _preprocess(step: Mapping[str, Any]) -> Iterator[str]:
     if value["report"].get("dropped") or value["report"].get("leaked"):
         yield f"What was dropped, with the reason in `why`: `stages/{step['path']}/dropped/*.arrow`"
     yield ""
-    yield from (f"- {' '.join(example.split())}" for example in value["examples"])
-    yield ""
+    for example in value["examples"]:
+        yield f"- {' '.join(example.split())}"
+    if value["examples"]:
+        yield ""
 
 
 def _counts(counts: Mapping[str, int]) -> str:

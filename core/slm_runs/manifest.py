@@ -61,7 +61,7 @@ def about(step: Step) -> dict[str, Any]:
     """What the manifest says of a step's choice."""
     said: dict[str, Any] = {"path": step.path, "kind": step.kind, "plugin": step.plugin}
     if step.stage and isinstance(step.stage.keys, LoadKeys):
-        said["from"] = step.stage.keys.source
+        said |= {"from": step.stage.keys.source, "keep": list(step.stage.keys.keep)}
     if step.choice:
         said |= {
             "distribution": step.choice.offer.distribution,
