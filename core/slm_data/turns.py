@@ -28,18 +28,29 @@ def to_turns(*columns: tuple[str, Any]) -> Any:
     from pyarrow import compute
 
     rows, width = len(columns[0][1]), len(columns)
-    if not any(texts.null_count for _, texts in columns):
-        order: Any = np.arange(rows * width).reshape(width, rows).T.ravel()
-        present: Any = np.ones((rows, width), bool)
-    else:
-        present = np.stack([compute.is_valid(texts).to_numpy(zero_copy_only=False) for _, texts in columns], axis=1)
-        order = (np.arange(rows)[:, None] + rows * np.arange(width)[None, :])[present]
-    content = pyarrow.concat_arrays([texts for _, texts in columns]).take(pyarrow.array(order))
+    present = np.stack([compute.is_valid(texts).to_numpy(zero_copy_only=False) for _, texts in columns], axis=1)
+    content = _interleaved([texts for _, texts in columns], present)
     names = pyarrow.array([role for role, _ in columns])
     roles = names.take(pyarrow.array(np.broadcast_to(np.arange(width), (rows, width))[present]))
     offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
     turns = pyarrow.StructArray.from_arrays([roles, content], fields=list(turn_type()))
     return pyarrow.ListArray.from_arrays(pyarrow.array(offsets), turns).cast(pyarrow.list_(turn_type()))
+
+
+def _interleaved(columns: Sequence[Any], present: Any) -> Any:
+    """The texts of each row, one after the other, row after row."""
+    import numpy as np
+    import pyarrow
+    from pyarrow import compute
+
+    if not present.all():
+        rows, width = present.shape
+        order = (np.arange(rows)[:, None] + rows * np.arange(width)[None, :])[present]
+        return pyarrow.concat_arrays(columns).take(pyarrow.array(order))
+    characters = compute.binary_join_element_wise(*columns, "").buffers()[2]
+    lengths = [compute.binary_length(texts).to_numpy(zero_copy_only=False) for texts in columns]
+    offsets = np.concatenate([[0], np.cumsum(np.stack(lengths, axis=1))]).astype(np.int32)
+    return pyarrow.StringArray.from_buffers(present.size, pyarrow.py_buffer(offsets), characters)
 
 
 def turn_type() -> Any:
