@@ -229,10 +229,11 @@ def _texts(column: Any, field: Any) -> tuple[Any, dict[int, str]]:
         return _picked(column.to_pylist())
     if types.is_binary(kind) or types.is_large_binary(kind):
         return _picked([_decoded(value) for value in column.to_pylist()])
-    return _flat(column.cast(pyarrow.string())), {}
+    return flat(column.cast(pyarrow.string())), {}
 
 
-def _flat(column: Any) -> Any:
+def flat(column: Any) -> Any:
+    """A table's column as one array."""
     import pyarrow
 
     if column.num_chunks == 1:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from slm_data.columns import flat
+
 RECORD = "\x1e"
 FIELDS = ("messages", "text", "label", "chosen", "rejected")
 
@@ -32,7 +34,7 @@ def _spans(column: Any) -> tuple[memoryview, list[int]]:
     import pyarrow
     from pyarrow import compute
 
-    array = _one(column)
+    array = flat(column)
     if not pyarrow.types.is_list(array.type):
         buffer, offsets = _buffers(compute.binary_join_element_wise(array.fill_null(""), "", RECORD))
         return buffer, offsets.tolist()
@@ -50,15 +52,6 @@ def _buffers(texts: Any) -> tuple[memoryview, Any]:
     _, offsets, characters = texts.buffers()
     wide = np.int64 if "large" in str(texts.type) else np.int32
     return memoryview(characters or b""), np.frombuffer(offsets, wide, len(texts) + 1)
-
-
-def _one(column: Any) -> Any:
-    """The column as one array."""
-    import pyarrow
-
-    if not isinstance(column, pyarrow.ChunkedArray):
-        return column
-    return column.chunk(0) if column.num_chunks == 1 else pyarrow.concat_arrays(column.chunks)
 
 
 def _hexadecimal(digests: list[bytes]) -> Any:
