@@ -97,13 +97,14 @@ def _transcoded(chunks: Iterable[bytes], name: str, address: str) -> Iterator[by
 
 
 def _whole_lines(chunks: Iterable[bytes], address: str) -> Iterator[bytes]:
-    rest: list[bytes] = []
+    rest: list[memoryview] = []
     for chunk in chunks:
         cut = chunk.rfind(b"\n") + 1 or chunk.rfind(b"\r", 0, len(chunk) - 1) + 1
+        view = memoryview(chunk)
         if cut:
-            yield b"".join([*rest, chunk[:cut]])
+            yield b"".join([*rest, view[:cut]])
             rest = []
-        rest.append(chunk[cut:])
+        rest.append(view[cut:])
         if len(rest) * len(chunk) > LONGEST:
             raise SlmError(f"{address}: a line of over {LONGEST >> 20} MB; break it into lines")
     if any(rest):

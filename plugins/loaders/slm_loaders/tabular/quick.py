@@ -34,7 +34,7 @@ def read_block(block: bytes, delimiter: str, quote: str, names: Sequence[str], *
     if b"\r" in block and np.count_nonzero(data == RETURN) != np.count_nonzero(data[breaks[breaks > 0] - 1] == RETURN):
         return None
     quotes = np.flatnonzero(data == ord(quote)) if quote else breaks[:0]
-    ends = breaks[np.searchsorted(quotes, breaks) % 2 == 0] if quotes.size else breaks
+    ends = _outside(breaks, quotes)
     if final and len(data) and data[-1] != NEWLINE and len(quotes) % 2 == 0:
         ends = np.append(ends, len(data))
     if not ends.size:
@@ -50,7 +50,21 @@ def read_block(block: bytes, delimiter: str, quote: str, names: Sequence[str], *
     table = _parsed(memoryview(block)[:used], delimiter, quote, names)
     if table is None or table.num_rows != len(starts):
         return None
-    return Quick(table, np.searchsorted(breaks, starts), used, int(np.searchsorted(breaks, used)))
+    each = ends is breaks and not blank.any()
+    lines = np.arange(len(starts)) if each else np.searchsorted(breaks, starts)
+    return Quick(table, lines, used, int(np.searchsorted(breaks, used)))
+
+
+def _outside(breaks: Any, quotes: Any) -> Any:
+    """The line breaks that stand outside of quotes."""
+    import numpy as np
+
+    if not quotes.size:
+        return breaks
+    at = np.searchsorted(breaks, quotes)
+    if len(at) % 2 == 0 and np.array_equal(at[0::2], at[1::2]):
+        return breaks
+    return breaks[np.searchsorted(quotes, breaks) % 2 == 0]
 
 
 def _quotes_fit(data: Any, quotes: Any, delimiter: int) -> bool:
