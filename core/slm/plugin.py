@@ -6,7 +6,7 @@ reason, and one method carries `@hookimpl`. It is found through an entry point i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -36,6 +36,7 @@ from slm.values import (
     Request,
     Work,
 )
+from slm_annotation.values import Project
 
 if TYPE_CHECKING:
     import datasets
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "HOOKS", "TASKS", "Artifact", "Base", "Batch", "Bid", "Chunk", "Engine", "EngineOpener", "Evaluator", "Event",
-    "Exporter", "Gpu", "Hardware", "Interface", "Job", "Loader", "Metric", "Metrics", "Model", "Needs", "Observer",
-    "Plugin", "PluginError", "Preprocessor", "Processed", "Rank", "Recipe", "Reject", "Request", "Server", "SlmError",
-    "Source", "Work", "hookimpl", "hookspec",
+    "HOOKS", "TASKS", "Annotator", "Artifact", "Base", "Batch", "Bid", "Chunk", "Engine", "EngineOpener", "Evaluator",
+    "Event", "Exporter", "Gpu", "Hardware", "Interface", "Job", "Loader", "Metric", "Metrics", "Model", "Mount",
+    "Needs", "Observer", "Plugin", "PluginError", "Preprocessor", "Processed", "Rank", "Recipe", "Reject", "Request",
+    "Server", "SlmError", "Source", "Work", "hookimpl", "hookspec",
 ]
 # fmt: on
 
@@ -129,6 +130,17 @@ class Preprocessor(Plugin, Protocol):
         ...
 
 
+class Annotator(Plugin, Protocol):
+    """Opens projects in which people annotate records. What is sent, brought back and compared is the kernel's work:
+    a plugin knows its own place only."""
+
+    @hookspec(firstresult=True)
+    def annotate(self, shape: str, labels: tuple[str, ...], work: Work) -> Project:
+        """Open the project for questions of a shape (`slm_annotation.values` lists them); an empty `shape` takes that
+        of the project, which then has to be there."""
+        ...
+
+
 class Recipe(Plugin, Protocol):
     """Trains a model."""
 
@@ -187,6 +199,18 @@ class Server(Plugin, Protocol):
         ...
 
 
+class Mount(Plugin, Protocol):
+    """Adds an application to the server, under a path of its own. Those that bid GOOD or more are there unasked."""
+
+    path: ClassVar[str] = ""
+
+    @hookspec(firstresult=True)
+    def mount(self, engines: Mapping[str, Engine], key: str | None, train: Callable[[], str] | None) -> Any:
+        """An ASGI application for all below `path`; with a `key`, only for those who send it. `train` starts a run of
+        the served model's pipeline in the background and says so in a line; None where there is no pipeline."""
+        ...
+
+
 class Observer(Plugin, Protocol):
     """Watches runs: trackers, notifiers."""
 
@@ -199,10 +223,12 @@ class Observer(Plugin, Protocol):
 HOOKS: Mapping[str, Any] = {
     "load": Loader,
     "preprocess": Preprocessor,
+    "annotate": Annotator,
     "recipe": Recipe,
     "evaluate": Evaluator,
     "export": Exporter,
     "engine": EngineOpener,
     "serve": Server,
+    "mount": Mount,
     "observe": Observer,
 }

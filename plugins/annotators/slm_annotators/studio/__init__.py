@@ -1,0 +1,1 @@
+"""Label Studio: its HTTP interface, its label configs, and its results."""
