@@ -101,6 +101,16 @@ class Counts:
     answers: int
 
 
+@frozen
+class Recent:
+    """How many entries changed at a time or later, the time of the newest change of all, and the place's own clock
+    (ISO 8601, UTC): who sees the same figures twice has seen no change."""
+
+    changed: int
+    newest: str
+    now: str
+
+
 class Project(Protocol):
     """An open annotation project, asked one thing at a time. Every method raises SlmError, with what to do, where the
     place refuses or can't be reached; nothing is sent twice by itself."""
@@ -120,8 +130,13 @@ class Project(Protocol):
         """How many entries and answers there are now."""
         ...
 
-    def changed(self, since: str | None) -> Iterator[Sequence[Entry]]:
-        """The entries that changed at `since` or later, page by page, the oldest change first; all where it is None."""
+    def recent(self, since: str | None) -> Recent:
+        """What changed at `since` or later (ever, where it is None), in figures; quick whatever the project's size."""
+        ...
+
+    def changed(self, since: str | None, *, answered: bool = False) -> Iterator[Sequence[Entry]]:
+        """The entries that changed at `since` or later, page by page, the oldest change first; all where it is None.
+        With `answered`, only those that have an answer."""
         ...
 
     def numbers(self) -> set[int]:
