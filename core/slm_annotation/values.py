@@ -53,6 +53,7 @@ class Item:
     key    -- names the record for good, whatever becomes of its content
     digest -- of its fields: changes where they do
     source -- its place, as `faqs.csv:17`
+    since  -- answers given before this time (ISO 8601, UTC) were to an older content and don't count
     """
 
     key: str
@@ -60,6 +61,7 @@ class Item:
     source: str
     fields: Mapping[str, Any]
     guess: Guess | None = None
+    since: str = ""
 
 
 @frozen
@@ -82,7 +84,8 @@ class Answer:
 @frozen
 class Entry:
     """An item as it stands in a project: `number` is its id there, `updated` the time of its last change (ISO 8601,
-    UTC), `answers` all that are there now. What others put there has no `digest`, and a `key` made of its number."""
+    UTC), `answers` all that are there now; `since` as an Item has it. What others put there has no `digest`, and a
+    `key` made of its number."""
 
     number: int
     key: str
@@ -91,6 +94,7 @@ class Entry:
     fields: Mapping[str, Any]
     updated: str
     answers: tuple[Answer, ...] = ()
+    since: str = ""
 
 
 @frozen

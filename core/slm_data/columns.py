@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -22,6 +22,14 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "preference": ("messages", "prompt", "chosen", "rejected", "context", "system"),
 }
 """The fields of each task's records that a column may fill."""
+
+AWAITED: Mapping[str, tuple[str, ...]] = {
+    "classification": ("label",),
+    "qa": ("response",),
+    "instruction": ("response",),
+    "chat": ("response",),
+}
+"""The fields that people can fill in later: records that go to them may lack these."""
 
 USUAL: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "sentence", "utterance", "content", "document", "body", "message", "review", "tweet",
@@ -74,9 +82,13 @@ class Column:
 
 
 def choose_columns(
-    task: str, wanted: Mapping[str, str | Sequence[str]], found: Sequence[str], place: str
+    task: str,
+    wanted: Mapping[str, str | Sequence[str]],
+    found: Sequence[str],
+    place: str,
+    awaited: Collection[str] = (),
 ) -> dict[str, Column]:
-    """The columns of each field of a task's records, by field.
+    """The columns of each field of a task's records, by field; those `awaited` may have none.
 
     Raises SlmError for a field the task has not, a column that is not there, and a needed field without a column.
     """
@@ -96,20 +108,20 @@ def choose_columns(
             taken.update(names)
     if task == "completion" and not chosen and len(found) == 1:
         chosen["text"] = Column((found[0],), "the only column")
-    if lacking := missing_field(task, chosen):
+    if lacking := missing_field(task, chosen, awaited):
         raise SlmError(_lacking(task, lacking, found, place))
     return chosen
 
 
-def missing_field(task: str, chosen: Mapping[str, Column]) -> str:
-    """A needed field that has no column; empty where none is missing."""
+def missing_field(task: str, chosen: Mapping[str, Column], awaited: Collection[str] = ()) -> str:
+    """A needed field that has no column and isn't awaited; empty where none is missing."""
     if task in ("completion", "classification"):
         needed = FIELDS[task]
     elif task == "preference":
         needed = ("chosen", "rejected")
     else:
         needed = () if "messages" in chosen else ("prompt", "response")
-    return next((name for name in needed if name not in chosen), "")
+    return next((name for name in needed if name not in chosen and name not in awaited), "")
 
 
 def _wanted(task: str, name: str, value: str | Sequence[str], found: Sequence[str], place: str) -> Column:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -51,20 +51,22 @@ def write_records(
     folder: Path,
     address: str,
     keep: Sequence[str] = (),
+    awaited: Collection[str] = (),
     max_bad_rows: int | float = 0.1,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Loaded:
     """Map rows to the task's records and write them as `<split>.arrow`; rows that can't be used into `rejected.jsonl`.
 
-    The columns to `keep` stand beside a record's own fields, as text. Raises SlmError where a column is missing, no row
-    is left, or more rows are bad than `max_bad_rows`: a share of all rows if it is a float up to 1.0, else a count.
+    The columns to `keep` stand beside a record's own fields, as text; fields that are `awaited` may be lacking. Raises
+    SlmError where a column is missing, no row is left, or more rows are bad than `max_bad_rows`: a share of all rows if
+    it is a float up to 1.0, else a count.
     """
     tally, schema = _Tally(), schema_of(task, keep)
     if taken := set(keep) & set(schema_of(task).names):
         raise SlmError(f"{address}: keep: {listed(sorted(taken))}: a {task} record has a field of that name already")
     with ExitStack() as stack:
         ahead = stack.enter_context(read_ahead(batches))
-        wanted = _Wanted(task, columns, keep, address)
+        wanted = _Wanted(task, columns, keep, address, awaited)
         tables = _mapped(ahead, wanted, tally, _Aside(folder / "rejected.jsonl", stack), progress)
         write_tables(tables, schema, folder / f"{split}.arrow")
     if lost := [name for name in keep if name not in tally.columns]:
@@ -98,6 +100,7 @@ class _Wanted:
     columns: Mapping[str, str | Sequence[str]]
     keep: Sequence[str]
     address: str
+    awaited: Collection[str] = ()
 
 
 def _mapped(
@@ -116,7 +119,7 @@ def _mapped(
             for at in range(0, len(rows), ROWS):
                 numbers = batch.numbers[at : at + ROWS]
                 table, rejects = map_rows(
-                    rows.slice(at, ROWS), numbers, batch.address, wanted.task, mapping, wanted.keep
+                    rows.slice(at, ROWS), numbers, batch.address, wanted.task, mapping, wanted.keep, wanted.awaited
                 )
                 _note(rejects, tally, aside)
                 tally.rows += len(table)
@@ -141,7 +144,7 @@ def _mapping(wanted: _Wanted, found: Sequence[str], tally: _Tally) -> dict[str, 
     """The mapping for these columns. What an earlier batch's columns allowed may be lacking in a later one's: then its
     rows are set aside, one by one, instead of an error."""
     try:
-        mapping = choose_columns(wanted.task, wanted.columns, found, wanted.address)
+        mapping = choose_columns(wanted.task, wanted.columns, found, wanted.address, wanted.awaited)
     except SlmError:
         if not tally.mapping:
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from slm.plugin import Reject
@@ -27,18 +27,24 @@ def schema_of(task: str, keep: Sequence[str] = ()) -> Any:
 
 
 def map_rows(
-    table: Any, numbers: Sequence[int], address: str, task: str, mapping: Mapping[str, Column], keep: Sequence[str] = ()
+    table: Any,
+    numbers: Sequence[int],
+    address: str,
+    task: str,
+    mapping: Mapping[str, Column],
+    keep: Sequence[str] = (),
+    awaited: Collection[str] = (),
 ) -> tuple[Any, list[Reject]]:
-    """The records of a table's rows, and the rows that make none."""
+    """The records of a table's rows, and the rows that make none; a row may lack the fields `awaited`."""
     import pyarrow
 
-    if missing_field(task, {k: v for k, v in mapping.items() if set(v.columns) & set(table.column_names)}):
+    if missing_field(task, {k: v for k, v in mapping.items() if set(v.columns) & set(table.column_names)}, awaited):
         columns: dict[str, Any] = {}
         whys: dict[int, str] = dict.fromkeys(range(len(table)), "none of the columns it needs")
     elif "messages" in mapping or task == "preference":
-        columns, whys = _conversations(table, task, mapping)
+        columns, whys = _conversations(table, task, mapping, "response" in awaited)
     else:
-        columns, whys = _fields(table, task, mapping)
+        columns, whys = _fields(table, task, mapping, awaited)
     rejects = [Reject(f"{address}:{numbers[n]}", why, _raw(table, n)) for n, why in sorted(whys.items())]
     schema = schema_of(task, keep)
     if len(whys) == len(table):
@@ -80,12 +86,17 @@ def _raw(table: Any, n: int) -> str:
     return json.dumps(row, ensure_ascii=False, default=str)[:2000]
 
 
-def _needed(table: Any, names: Sequence[str], mapping: Mapping[str, Column], whys: dict[int, str]) -> list[Any]:
-    """The texts of fields that no record may lack; rows that do are noted in `whys`."""
+def _needed(
+    table: Any, names: Sequence[str], mapping: Mapping[str, Column], whys: dict[int, str], awaited: Collection[str] = ()
+) -> list[Any]:
+    """The texts of fields that no record may lack but those `awaited`; rows that do are noted in `whys`."""
     import numpy as np
 
     found = []
     for name in names:
+        if name in awaited:
+            found.append(_optional(table, name, mapping))
+            continue
         texts, odd = read_field(table, mapping.get(name))
         bad = np.flatnonzero(~has_text(texts).to_numpy(zero_copy_only=False))
         shown = " or ".join(mapping[name].columns) if name in mapping else name
@@ -103,7 +114,9 @@ def _optional(table: Any, name: str, mapping: Mapping[str, Column]) -> Any:
     return compute.if_else(has_text(texts), texts, None)
 
 
-def _fields(table: Any, task: str, mapping: Mapping[str, Column]) -> tuple[dict[str, Any], dict[int, str]]:
+def _fields(
+    table: Any, task: str, mapping: Mapping[str, Column], awaited: Collection[str] = ()
+) -> tuple[dict[str, Any], dict[int, str]]:
     """The columns of records that are made of one text a field."""
     whys: dict[int, str] = {}
     if task == "completion":
@@ -111,9 +124,9 @@ def _fields(table: Any, task: str, mapping: Mapping[str, Column]) -> tuple[dict[
     if task == "classification":
         from pyarrow import compute
 
-        text, label = _needed(table, ["text", "label"], mapping, whys)
+        text, label = _needed(table, ["text", "label"], mapping, whys, awaited)
         return {"text": text, "label": compute.utf8_trim_whitespace(label)}, whys
-    prompt, response = _needed(table, ["prompt", "response"], mapping, whys)
+    prompt, response = _needed(table, ["prompt", "response"], mapping, whys, awaited)
     turns = [("user", _asked(table, task, prompt, mapping)), ("assistant", response)]
     if "system" in mapping:
         turns.insert(0, ("system", _optional(table, "system", mapping)))
@@ -129,7 +142,9 @@ def _asked(table: Any, task: str, prompt: Any, mapping: Mapping[str, Column]) ->
     return join_texts(prompt, context) if behind else join_texts(context, prompt)
 
 
-def _conversations(table: Any, task: str, mapping: Mapping[str, Column]) -> tuple[dict[str, Any], dict[int, str]]:
+def _conversations(
+    table: Any, task: str, mapping: Mapping[str, Column], awaited: bool
+) -> tuple[dict[str, Any], dict[int, str]]:
     """The columns of records that are, or may be, whole conversations: row by row."""
     import pyarrow
 
@@ -142,7 +157,7 @@ def _conversations(table: Any, task: str, mapping: Mapping[str, Column]) -> tupl
     rows = []
     for n in range(len(table)):
         row = {name: values[n] for name, values in {**plain, **whole}.items()}
-        record, why = preference(row) if task == "preference" else conversation(row)
+        record, why = preference(row) if task == "preference" else conversation(row, awaited)
         if why:
             whys[n] = why
         rows.append(record)

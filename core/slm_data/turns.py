@@ -116,9 +116,12 @@ def answered(turns: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], str
     return list(turns[: last + 1]), ""
 
 
-def conversation(row: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """The record of one row, its conversation up to the last answer or its prompt and response; or why it has none."""
+def conversation(row: Mapping[str, Any], awaited: bool = False) -> tuple[dict[str, Any], str]:
+    """The record of one row, its conversation up to the last answer or its prompt and response; or why it has none.
+    Where an answer is `awaited`, the conversation may end with a question."""
     turns, why = _turns(row)
+    if awaited and not why and turns[-1]["role"] == "user" and not (row["response"] or "").strip():
+        return {"messages": turns}, ""
     if why or row["messages"] is not None:
         turns, why = (turns, why) if why else answered(turns)
         return {"messages": turns}, why

@@ -1,0 +1,204 @@
+"""A data set and a project in step: what is new here goes there, what was said there comes here, and what changed on
+both sides is listed. Every step may be cut off at any moment; the next call goes on from what is really there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import attrs
+from attrs import field, frozen
+
+from slm_annotation.matching import Conflict, Place, matched
+from slm_annotation.mirror import Changes, Mirror
+from slm_annotation.values import Entry, Item, Project
+
+OVERLAP = timedelta(seconds=3)
+"""How far before the last look the next one begins: a change is stamped some time before it can be seen."""
+
+GRACE = 5.0, 0.02
+"""Seconds, and seconds an item, that a server may go on with an import after the one who sent it is gone."""
+
+Pick = Callable[[Sequence[Item]], Sequence[Item]]
+Say = Callable[[float, float, str], None]
+
+
+@frozen
+class Pushed:
+    """What a push did. `new` items were put there, `updated` ones replaced, `unchanged` ones were there, `left` ones
+    not picked; `twins` say what another item says, `gone` entries have no record any more, `conflicts` are open."""
+
+    new: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    left: int = 0
+    twins: int = 0
+    gone: int = 0
+    conflicts: tuple[Conflict, ...] = ()
+    changes: Changes = field(factory=Changes)
+
+
+def silent(done: float, total: float, unit: str) -> None:
+    """No progress."""
+
+
+def pull(project: Project, mirror: Mirror, say: Say = silent) -> Changes:
+    """Bring the mirror up to date. Where the project's figures are the mirror's, nothing is read."""
+    if mirror.fact("place") != project.place:
+        mirror.clear()
+        mirror.note(place=project.place)
+    since = mirror.fact("since")
+    there, now = figures(project, since)
+    changes = Changes()
+    if since is None or there != mirror.figures(since):
+        changes = read_changed(project, mirror, since, say) + reconciled(project, mirror, say)
+    mirror.note(since=earlier(now))
+    return changes
+
+
+def figures(project: Project, since: str | None) -> tuple[tuple[int, int, int], str]:
+    """How many entries and answers there are, how many entries changed since; and the project's clock before it."""
+    recent = project.recent(since)
+    counts = project.counts()
+    return (counts.entries, counts.answers, recent.changed), recent.now
+
+
+def earlier(moment: str) -> str:
+    """The moment less the overlap."""
+    return (datetime.fromisoformat(moment).astimezone(UTC) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_changed(
+    project: Project, mirror: Mirror, since: str | None, say: Say = silent, *, answered: bool = False
+) -> Changes:
+    """Read the entries that changed since, page by page: a kill loses at most a page."""
+    changes, total, done = Changes(), project.recent(since).changed, 0
+    for page in project.changed(since, answered=answered):
+        changes += mirror.read(page)
+        done += len(page)
+        say(done, max(total, done), "tasks read")
+    return changes
+
+
+def reconciled(project: Project, mirror: Mirror, say: Say) -> Changes:
+    """Where the counts differ, forget what is gone; where they still do, read everything."""
+    if figures(project, None)[0][:2] == mirror.figures("")[:2]:
+        return Changes()
+    changes = mirror.forget(mirror.numbers() - project.numbers())
+    if figures(project, None)[0][:2] != mirror.figures("")[:2]:
+        changes += read_changed(project, mirror, None, say)
+    return changes
+
+
+def push(
+    project: Project,
+    mirror: Mirror,
+    items: Sequence[Item],
+    *,
+    named: bool = False,
+    prefer: str = "",
+    changed_at: Callable[[Item], str] = lambda item: "",
+    pick: Pick = lambda items: items,
+    say: Say = silent,
+) -> Pushed:
+    """Send the items that the project has not, and the new content of those that changed here only.
+
+    `named` items are known by their key alone; others by content first, then by place. `prefer` decides conflicts:
+    `local`, `remote` or `newest` (by `changed_at`); undecided ones are listed and left. `pick` chooses among the new.
+    """
+    changes = settle(project, mirror) + pull(project, mirror, say)
+    match = matched(items, list(mirror.places()), named)
+    begun = project.recent(None).now
+    conflicts = []
+    for item, place in match.changed:
+        side = decided(item, place, prefer, changed_at)
+        if side:
+            replace(project, mirror, place, item, side, begun)
+        else:
+            conflicts.append(Conflict(item.source, item.key, place.number, place.why))
+    picked = list(pick(match.new))
+    for at in range(0, len(picked), project.batch):
+        send(project, mirror, picked[at : at + project.batch])
+        say(min(at + project.batch, len(picked)), len(picked), "tasks sent")
+    updated = len(match.changed) - len(conflicts)
+    if picked or updated:
+        changes += caught_up(project, mirror, begun)
+    left = len(match.new) - len(picked)
+    same, gone = len(match.same), len(match.gone)
+    return Pushed(len(picked), updated, same, left, match.twins, gone, tuple(conflicts), changes)
+
+
+def decided(item: Item, place: Place, prefer: str, changed_at: Callable[[Item], str]) -> str:
+    """Which side an item that changed here has its content from; empty where people have to say."""
+    if not place.touched:
+        return "local"
+    if prefer == "newest" and (at := changed_at(item)):
+        return "local" if at > place.at else "remote"
+    return prefer if prefer in ("local", "remote") else ""
+
+
+def replace(project: Project, mirror: Mirror, place: Place, item: Item, side: str, now: str) -> None:
+    """Make item and entry one again: with the item's content, where answers so far no longer count; or with the
+    entry's, which from now on stands for the item as it is."""
+    item = attrs.evolve(item, key=place.key)
+    if side == "remote":
+        there = mirror.entry(place.number)
+        item = attrs.evolve(item, fields=there.fields, since=there.since)
+    elif place.answered:
+        item = attrs.evolve(item, since=now)
+    project.update(place.number, item)
+    mirror.sent([entered(place.number, item)])
+
+
+def send(project: Project, mirror: Mirror, batch: Sequence[Item]) -> None:
+    """Put new items there. Their keys are noted first: whoever comes after a kill asks for them before sending."""
+    mirror.note(sending={"keys": [item.key for item in batch], "at": time.time()})
+    numbers = project.create(batch)
+    mirror.sent([entered(number, item) for number, item in zip(numbers, batch, strict=True)])
+    mirror.guessed({item.key: item.guess for item in batch if item.guess})
+    mirror.note(sending=None)
+
+
+def entered(number: int, item: Item) -> Entry:
+    """An item as it stands in the project after it was sent."""
+    return Entry(number, item.key, item.digest, item.source, item.fields, "", since=item.since)
+
+
+def caught_up(project: Project, mirror: Mirror, begun: str) -> Changes:
+    """After a push: see what others did since it began, without reading all that was sent; of what was sent last, the
+    exact times, so that the next look finds the same figures."""
+    since = earlier(begun)
+    there, now = figures(project, since)
+    changes = read_changed(project, mirror, since, answered=True)
+    alike = there == mirror.figures(since)
+    changes += read_changed(project, mirror, earlier(now) if alike else since)
+    mirror.dated(begun)
+    mirror.note(since=earlier(now))
+    return changes
+
+
+def settle(project: Project, mirror: Mirror) -> Changes:
+    """See to what an earlier call was sending when it ended: wait until it is there or can't come any more, and take
+    out what came twice and has no answer."""
+    sending = mirror.fact("sending")
+    if not sending:
+        return Changes()
+    keys = sending["keys"]
+    until = sending["at"] + GRACE[0] + GRACE[1] * len(keys)
+    while len(there := project.find(keys)) < len(keys) and time.time() < until:
+        time.sleep(0.5)
+    changes = pull(project, mirror)
+    answered = {entry.number for entry in mirror.entries() if entry.answers}
+    if twice := [number for numbers in there.values() for number in numbers[1:] if number not in answered]:
+        project.remove(twice)
+        changes += mirror.forget(twice)
+    mirror.note(sending=None)
+    return changes
+
+
+def watched(project: Project, mirror: Mirror, every: float) -> Iterator[Changes]:
+    """What each look brings, for as long as someone asks; `every` so many seconds."""
+    while True:
+        yield pull(project, mirror)
+        time.sleep(every)
