@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from slm.pipeline import Pipeline
 from slm.plugin import Base, Engine, Job, Model
 from slm.registry import Registry
 from slm.run import run_folder, runs_folder
+from slm_doors.mounting import Mounted, mounted
 from slm_facts.hardware import profile
 from slm_models.template import read_interface
 
@@ -102,8 +104,9 @@ def application(
     options: dict[str, Any],
     use: str | None,
     registry: Registry | None = None,
-) -> Any:
-    """The ASGI application that serves the engines, by the server plugin named or chosen."""
+    train: Callable[[], str] | None = None,
+) -> Mounted:
+    """The ASGI application that serves the engines, by the server plugin named or chosen, and all that is mounted."""
     from slm.pipeline import ServeKeys, Stage
 
     job = Job(next(iter(engines)), next(iter(engines.values())).prompter.interface.task, Base("scratch"))
@@ -111,7 +114,8 @@ def application(
     choice = chooser.stage(Stage("serve", "serve", ServeKeys(use=use), options))
     if choice is None or chooser.found:
         raise SlmError("; ".join(f"{m.path}: {m.say}" for m in chooser.found))
-    return Caller().call(told_of(choice), engines=engines, key=key)
+    app = Caller().call(told_of(choice), engines=engines, key=key)
+    return mounted(app, chooser, options, engines, key, train)
 
 
 def serve_keys(what: Path | None, runs: Path | None) -> tuple[Any, dict[str, Any]]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from slm.errors import SlmError
 from slm.pipeline import expand
-from slm_doors.opening import application, find, merged, open_engine, serve_keys
+from slm_doors.opening import application, find, merged, newest, open_engine, serve_keys
+from slm_doors.training import Training, pipeline_of
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -22,7 +29,10 @@ def serve(
     key: str | None = None,
     runs: Path | None = None,
 ) -> None:
-    """Serve until interrupted. Raises SlmError for a port in use, or an open address without a key."""
+    """Serve until interrupted. Raises SlmError for a port in use, or an open address without a key.
+
+    What is mounted may start a training (`slm_doors.training`) where the model has a pipeline; it ends with the server.
+    """
     keys, options = serve_keys(what, runs)
     keys = merged(keys, model=model, engine=engine, host=host, port=port, key=key)
     secret = expand(keys.key)
@@ -33,18 +43,41 @@ def serve(
         import uvicorn
     except ImportError:
         raise SlmError("serving needs uvicorn: pip install 'slm-builder[serve]'") from None
-    with bound(keys.host, keys.port) as listening:
+    source = pipeline_of(what or newest((runs or Path("runs")).absolute()), runs)
+    training = Training(*source) if source else None
+    with bound(keys.host, keys.port) as listening, orderly():
         opened, choice = open_engine(found, keys.engine)
-        app = application({found.name: opened}, secret, options, keys.use)
+        app = application({found.name: opened}, secret, options, keys.use, train=training and training.start)
         host, port = listening.getsockname()[:2]
         print(
             f"{found.name} ({found.model.format}, engine {choice.name}) at http://{host}:{port}  (Ctrl-C ends)",
+            *(f"  {path} is served too" for path in app.mounts),
+            sep="\n",
             flush=True,
         )
         try:
             uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
         finally:
+            if training:
+                training.end()
             opened.close()
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Let the system's request to end (SIGTERM) unwind as Ctrl-C does, so that what was started is ended too."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def bound(host: str, port: int) -> socket.socket:
