@@ -81,16 +81,44 @@ class NamedKeys(Keys):
     use: str = field(metadata={"help": "The plugin's name."})
 
 
+@frozen
+class AnnotateKeys(NamedKeys):
+    """The kernel's keys of `[annotate]`."""
+
+    shape: str = field(default="", metadata={"help": "What is asked of people; the usual for the task if left out."})
+    labels: tuple[str, ...] = field(default=(), metadata={"help": "Labels to choose from; those in the data if none."})
+    id: str = field(default="", metadata={"help": "The kept column that names a record for good."})
+    splits: tuple[str, ...] = field(default=("train",), metadata={"help": "Which splits go to people."})
+    select: Literal["all", "random", "uncertain", "diverse", "disagreement"] = field(
+        default="all", metadata={"help": "Which of the records that people don't have yet are sent first."}
+    )
+    limit: int | None = field(default=None, metadata={"help": "The most records to send at once."})
+    prefer: Literal["", "local", "remote", "newest"] = field(
+        default="", metadata={"help": "Whose content stands where both sides changed; undecided if left out."}
+    )
+    wait: int | float = field(
+        default=0, metadata={"help": "How many records must be answered before the run goes on: a number, or a share."}
+    )
+    every: float = field(default=10.0, metadata={"help": "Seconds between two looks while waiting."})
+    resolve: str = field(
+        default="majority", metadata={"help": "What counts of several answers: latest, majority, all, or one's e-mail."}
+    )
+    keep: Literal["all", "answered"] = field(
+        default="all", metadata={"help": "Whether complete records that nobody answered stay."}
+    )
+
+
 KEYS: Mapping[str, type[Keys]] = {
     "load": LoadKeys,
     "preprocess": NamedKeys,
+    "annotate": AnnotateKeys,
     "recipe": Keys,
     "evaluate": NamedKeys,
     "export": Keys,
     "serve": ServeKeys,
     "observe": NamedKeys,
 }
-SINGLE = ("recipe", "serve")
+SINGLE = ("annotate", "recipe", "serve")
 
 
 @frozen

@@ -68,6 +68,8 @@ class Plan:
             content = self.source_digest(step, store)
             made_of |= {"keys": attrs.asdict(step.stage.keys), "source": content}
             once = f"~{token_hex(4)}" if content is None else ""
+            if self.pipeline.named("annotate"):
+                made_of["awaited"] = True
         if step.kind in ("recipe", "evaluate") and self.job.base.path:
             job["base"] = [str(self.job.base.path), store.content(self.job.base.path)]
         if step.kind == "recipe":
@@ -76,6 +78,9 @@ class Plan:
             made_of["engines"] = [choice.offer.digest() for choice in self.engines(step, results).values()]
         if step.kind == "check":
             made_of["evaluator"] = [c.offer.digest() for c in self.measuring()[:1]]
+        if step.kind == "annotate" and step.stage:
+            made_of["keys"] = attrs.asdict(step.stage.keys)
+            once = f"~{token_hex(4)}"  # people may have answered since
         return f"{step.path.replace('.', '-')}-{step.plugin}-{digest([made_of, job])[:16]}{once}"
 
     def source_digest(self, step: Step, store: Store) -> str | None:
@@ -110,7 +115,7 @@ def make_plan(pipeline: Pipeline, registry: Registry, hardware: Hardware | None 
         found.append(Mistake("base", str(error)))
     chooser = Chooser(registry, job_of(pipeline, base, found), hardware, found)
     steps = [*data_steps(pipeline, chooser)]
-    data = steps[-1:] if steps and steps[-1].kind == "preprocess" else steps
+    data = steps[-1:] if steps and steps[-1].kind != "load" else steps
     inputs = tuple(step.path for step in data)
     if not any(m.path == "base" for m in found):
         steps += model_steps(pipeline, chooser, inputs)
@@ -154,7 +159,7 @@ def source_of(pipeline: Pipeline, stage: Stage | None) -> Source:
 
 
 def data_steps(pipeline: Pipeline, chooser: Chooser) -> list[Step]:
-    """Loads, then the preprocessors: those named, then those that bid BEST unasked."""
+    """Loads, then the preprocessors that are named, annotation, and the preprocessors that bid BEST unasked."""
     steps = []
     for stage in pipeline.named("load"):
         try:
@@ -167,8 +172,16 @@ def data_steps(pipeline: Pipeline, chooser: Chooser) -> list[Step]:
     names = [stage.keys.use or "" for stage, _ in named]
     asked = [(stage.path, choice) for stage, choice in named if choice]
     unasked = chooser.willing("preprocess", Rank.BEST, "preprocess", names)
-    for n, (path, choice) in enumerate([*asked, *((f"preprocess.{len(asked) + n}", c) for n, c in enumerate(unasked))]):
-        steps.append(Step("preprocess", path, loads if n == 0 else (steps[-1].path,), choice))
+    last = loads
+    for path, choice in asked:
+        steps.append(Step("preprocess", path, last, choice))
+        last = (path,)
+    for stage in pipeline.named("annotate"):
+        steps.append(Step("annotate", stage.path, last, chooser.stage(stage), stage))
+        last = (stage.path,)
+    for n, choice in enumerate(unasked, start=len(asked)):
+        steps.append(Step("preprocess", f"preprocess.{n}", last, choice))
+        last = (f"preprocess.{n}",)
     return steps
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from attrs import define, field, frozen
 from slm.call import Caller, told_of
 from slm.config import ConfigError, Mistake
 from slm.errors import PluginError, SlmError, StageError
-from slm.pipeline import LoadKeys, Pipeline
+from slm.pipeline import Pipeline
 from slm.plan import CHECKED, Plan, Step, make_plan
 from slm.plugin import Artifact, Event, Metrics, Model
 from slm.registry import Registry
@@ -69,8 +70,10 @@ def run(
     registry: Registry | None = None,
     show: Show = lambda event: None,
     only: Collection[str] = (),
+    before: str = "",
 ) -> Run:
-    """Run every stage that is not kept from before; with `only`, stages of those kinds.
+    """Run every stage that is not kept from before; with `only`, stages of those kinds; none from the first of the kind
+    `before` on.
 
     Raises ConfigError (nothing was done), SlmError, PluginError or StageError (what is done is kept: the same command
     goes on), KeyboardInterrupt likewise.
@@ -78,11 +81,12 @@ def run(
     plan = planned(pipeline, registry or Registry())
     if only:
         plan = attrs.evolve(plan, steps=tuple(step for step in plan.steps if step.kind in only))
+    plan = attrs.evolve(plan, steps=tuple(takewhile(lambda step: step.kind != before, plan.steps)))
     store = Store(runs_folder(pipeline, runs) / "store")
     with store.locked():
         folder = run_folder(pipeline, store.root.parent)
         folder.mkdir(exist_ok=True)
-        return Runner(plan, store, folder, show, whole=not only).run()
+        return Runner(plan, store, folder, show, whole=not only and not before).run()
 
 
 def planned(pipeline: Pipeline, registry: Registry) -> Plan:
@@ -249,8 +253,9 @@ def task(plan: Plan, step: Step, results: Mapping[str, Result], aside: Aside) ->
         "observers": [told_of(observer) for observer in plan.observers],
         "data": [str(result.folder) for result in inputs if "splits" in result.value],
     }
-    if step.kind == "load" and step.stage and isinstance(step.stage.keys, LoadKeys):
+    if step.kind in ("load", "annotate") and step.stage:
         told["keys"] = attrs.asdict(step.stage.keys)
+        told["awaited"] = plan.pipeline.named("annotate") != ()
     for what, cls in (("model", Model), ("artifact", Artifact)):
         for result in inputs:
             if what in result.value:

@@ -5,7 +5,6 @@ Events go to the standard output that it was started with, one JSON line each; w
 
 from __future__ import annotations
 
-import errno
 import faulthandler
 import json
 import os
@@ -23,23 +22,13 @@ from attrs import frozen
 from filelock import FileLock
 
 from slm.call import Caller
-from slm.errors import PluginError, SlmError
+from slm.errors import SlmError
+from slm.explain import explain
 from slm.pipeline import expand, expand_address
 from slm.plugin import Artifact, Engine, Hardware, Job, Metrics, Model, Processed, Source, Work
 from slm_data.dataset import read_splits, write_splits
 from slm_runs.store import write_text
 from slm_runs.wire import pack, unpack
-
-EXTRAS = {
-    "datasets": "data", "pyarrow": "data", "ftfy": "data", "charset_normalizer": "data", "xxhash": "data",
-    "yaml": "data", "zstandard": "data", "phonenumbers": "clean", "py3langid": "clean", "stdnum": "clean",
-    "pypdf": "documents", "lxml": "documents", "lxml_html_clean": "documents", "fontTools": "documents",
-    "python_calamine": "documents", "httpx": "web", "httpcore": "web", "trafilatura": "web", "sqlalchemy": "sql",
-    "psycopg": "sql", "pymysql": "sql", "pymongo": "mongodb", "torch": "train", "transformers": "train",
-    "peft": "train", "safetensors": "train", "accelerate": "train", "sklearn": "evaluate", "rouge_score": "evaluate",
-    "onnxruntime": "onnx", "numpy": "onnx", "onnx": "export", "onnxscript": "export", "onnx_ir": "export",
-    "onnxruntime_genai": "export", "optimum": "export", "starlette": "serve", "uvicorn": "serve",
-}  # fmt: skip
 
 
 @frozen
@@ -72,6 +61,7 @@ class Task:
 
 def load(task: Task) -> dict[str, Any]:
     """Read a source and map its rows to records."""
+    from slm_data.columns import AWAITED
     from slm_data.records import write_records
 
     keys = task.told["keys"]
@@ -83,6 +73,7 @@ def load(task: Task) -> dict[str, Any]:
         columns=keys["columns"],
         split=keys["split"],
         keep=keys["keep"],
+        awaited=AWAITED.get(task.job.task, ()) if task.told["awaited"] else (),
         folder=task.work.folder,
         max_bad_rows=keys["max_bad_rows"],
         address=source.shown,
@@ -103,6 +94,20 @@ def preprocess(task: Task) -> dict[str, Any]:
             f"{task.told['plugin']['name']}: no training records are left; see its report: {dict(done.report)}"
         )
     return {"splits": sizes, "report": dict(done.report), "examples": list(done.examples)}
+
+
+def annotate(task: Task) -> dict[str, Any]:
+    """Put records before people, wait as told, and take their answers."""
+    from slm_annotation.stage import annotate, mirror_folder
+
+    keys, splits = task.told["keys"], task.data()
+    place = mirror_folder(Path(task.told["aside"]).parents[1], task.told["plugin"])
+
+    def opened(shape: str, labels: tuple[str, ...]) -> Any:
+        return task.caller.call(task.plugin, shape=shape, labels=labels, work=task.work)
+
+    made, report = annotate(opened, place, splits, task.job.task, keys, task.work)
+    return {"splits": write_splits(made, task.work.folder), "report": report}
 
 
 def recipe(task: Task) -> dict[str, Any]:
@@ -179,31 +184,12 @@ def test_splits(data: Mapping[str, Any]) -> list[str]:
 STAGES: Mapping[str, Callable[[Task], dict[str, Any]]] = {
     "load": load,
     "preprocess": preprocess,
+    "annotate": annotate,
     "recipe": recipe,
     "evaluate": evaluate,
     "export": export,
     "check": check,
 }
-
-
-def explain(error: BaseException) -> tuple[str, str]:
-    """What kind of failure this is (user, plugin, failure), and one line to say of it."""
-    text = " ".join(str(error).split())
-    if isinstance(error, SlmError):
-        return "user", str(error)
-    if isinstance(error, PluginError):
-        return "plugin", text
-    if isinstance(error, ImportError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
-        return "user", f"needs {error.name}: pip install 'slm-builder[{extra}]'"
-    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text.lower():
-        return "failure", "out of memory; give it a smaller batch, shorter texts or a smaller base"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "failure", f"the disk is full ({error.filename or text}); free some space, then run the same command"
-    if isinstance(error, OSError) and error.filename:
-        return "failure", f"{error.filename}: {(error.strerror or text).lower()}"
-    if "No space left on device" in text:  # from Arrow and safetensors, which wrap it
-        return "failure", "the disk is full; free some space, then run the same command"
-    return "failure", f"{type(error).__name__}: {text[:300]}"
 
 
 def leave_with_parent() -> None:

@@ -10,6 +10,7 @@ import typer
 
 from slm import __version__
 from slm.errors import PluginError, SlmError, StageError
+from slm_doors.annotate import app as annotate
 
 if TYPE_CHECKING:
     from slm.pipeline import Pipeline
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(annotate, name="annotate")
 
 File = Annotated[Path, typer.Argument(help="The pipeline file.")]
 What = Annotated[
@@ -203,7 +206,7 @@ def inspect(
     from slm_doors.inspect import inspect
 
     read = Pipeline.from_toml(pipeline, set_)
-    done = run(read, runs, registry(no_plugin), only=("load", "preprocess"))
+    done = run(read, runs, registry(no_plugin), only=("load", "preprocess", "annotate"))
     trained = run_folder(read, runs_folder(read, runs)) / "model"
     for heading, tokens in inspect(done, trained, records):
         typer.secho(heading, bold=True)

@@ -14,6 +14,8 @@ def data_report(steps: Sequence[Mapping[str, Any]]) -> str:
             lines += _load(step)
         elif step["kind"] == "preprocess":
             lines += _preprocess(step)
+        elif step["kind"] == "annotate":
+            lines += _annotate(step)
     return "\n".join(lines)
 
 
@@ -48,6 +50,15 @@ def _preprocess(step: Mapping[str, Any]) -> Iterator[str]:
         yield f"- {' '.join(example.split())}"
     if value["examples"]:
         yield ""
+
+
+def _annotate(step: Mapping[str, Any]) -> Iterator[str]:
+    value = step["value"]
+    yield f"## {step['path']}: {step['plugin']}"
+    yield ""
+    yield f"{_counts(value['report'])}. Then: {_counts(value['splits'])}."
+    yield f"Who answered what, when: `stages/{step['path']}/answers.jsonl`"
+    yield ""
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ import attrs
 
 from slm import __version__
 from slm.choose import Choice
-from slm.pipeline import LoadKeys
+from slm.pipeline import AnnotateKeys, LoadKeys
 from slm.plan import Plan, Step
 from slm.plugin import Metric, Metrics
 from slm_runs.card import model_card
@@ -84,7 +84,7 @@ def summary(step: Step, result: Result) -> str:
         case "load":
             bad = f", {value['rejected']:,} rows set aside (rejected.jsonl)" if value["rejected"] else ""
             return f"{sum(value['splits'].values()):,} records{bad}"
-        case "preprocess":
+        case "preprocess" | "annotate":
             sizes = ", ".join(f"{name} {rows:,}" for name, rows in value["splits"].items())
             return f"{sizes} ({', '.join(f'{name} {count:,}' for name, count in value['report'].items())})"
         case "check":
@@ -100,12 +100,13 @@ def resolved(plan: Plan) -> str:
     for step in plan.steps:
         if step.choice:
             keys = {"use": step.plugin, **plain(options_of(step.choice))}
-            if step.stage and isinstance(step.stage.keys, LoadKeys):
+            if step.stage and isinstance(step.stage.keys, LoadKeys | AnnotateKeys):
                 given = plain(attrs.asdict(step.stage.keys))
-                keys = {"from": given.pop("source"), **given, **keys}
+                first = {"from": given.pop("source")} if "source" in given else {}
+                keys = {**first, **given, **keys}
             table.setdefault(step.kind, []).append(keys)
-    if "recipe" in table:
-        (table["recipe"],) = table["recipe"]
+    for single in {"annotate", "recipe"} & table.keys():
+        (table[single],) = table[single]
     serve = plan.pipeline.table.get("serve")
     return tomli_w.dumps({**table, **({"serve": serve} if serve else {})})
 

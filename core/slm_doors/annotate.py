@@ -1,0 +1,189 @@
+"""The commands of `slm annotate`: read arguments, call, and say in a few lines what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from slm.errors import SlmError
+
+if TYPE_CHECKING:
+    from slm.run import Show
+    from slm_annotation.mirror import Changes
+    from slm_annotation.syncing import Pushed, Say
+    from slm_doors import annotating
+
+app = typer.Typer(no_args_is_help=True, help="Records and an annotation project, kept in step.")
+
+File = Annotated[Path, typer.Argument(help="The pipeline file; its [annotate] table says where.")]
+Sets = Annotated[list[str], typer.Option("--set", help="Override a key: annotate.project=faqs.")]
+Runs = Annotated[Path | None, typer.Option("--runs", help="Where runs are kept (default: runs beside the pipeline).")]
+Model = Annotated[Path | None, typer.Option("--model", help="A run or model whose guesses are sent along.")]
+Prefer = Annotated[str, typer.Option(help="Whose content stands where both sides changed: local, remote or newest.")]
+Select = Annotated[str, typer.Option(help="What goes first: all, random, uncertain, diverse or disagreement.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="The most records to send.")]
+To = Annotated[Path | None, typer.Option(help="Write the records to this file.")]
+
+
+@app.command("push")
+def push(
+    pipeline: File,
+    model: Model = None,
+    select: Select = "",
+    limit: Limit = None,
+    prefer: Prefer = "",
+    set_: Sets = [],  # noqa: B006
+    runs: Runs = None,
+) -> None:
+    """Send the records that the project does not have yet; makes the project if it isn't there."""
+    from slm_doors import annotating
+
+    annotated = planned(pipeline, set_, runs)
+    with shown() as (show, say):
+        chosen: dict[str, Any] = {"prefer": prefer, "select": select, "limit": limit}
+        done, remarks = annotating.push_records(annotated, show, say, model=model, **checked(chosen))
+    tell([*remarks, *pushed_lines(done)])
+
+
+@app.command("pull")
+def pull(pipeline: File, to: To = None, set_: Sets = [], runs: Runs = None) -> None:  # noqa: B006
+    """Bring what people did since the last time, and write it as a data set with who said what, when."""
+    from slm_doors import annotating
+
+    annotated = planned(pipeline, set_, runs)
+    with shown() as (show, say):
+        brought = annotating.pull_answers(annotated, show, say, to)
+    tell(brought_lines(brought))
+
+
+@app.command("sync")
+def sync(
+    pipeline: File,
+    model: Model = None,
+    select: Select = "",
+    limit: Limit = None,
+    prefer: Prefer = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Keep going until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 10.0,
+    to: To = None,
+    set_: Sets = [],  # noqa: B006
+    runs: Runs = None,
+) -> None:
+    """Push, then pull. Safe to repeat, and to stop at any moment."""
+    from slm_doors import annotating
+
+    chosen = checked({"prefer": prefer, "select": select, "limit": limit})
+    while True:
+        annotated = planned(pipeline, set_, runs)
+        with shown() as (show, say):
+            done, remarks = annotating.push_records(annotated, show, say, model=model, **chosen)
+            brought = annotating.pull_answers(annotated, show, say, to)
+        tell([*remarks, *pushed_lines(done), *brought_lines(brought, done.changes)])
+        if not watch:
+            return
+        time.sleep(every)
+
+
+@app.command("status")
+def status(pipeline: File, set_: Sets = [], runs: Runs = None) -> None:  # noqa: B006
+    """Say what is done, waiting, skipped and disputed, by annotator; and the model against the people."""
+    from slm_annotation.standing import describe, standing
+
+    from slm_annotation.syncing import pull
+
+    annotated = planned(pipeline, set_, runs)
+    with shown() as (show, say), annotated.opened(show=show) as (project, mirror):
+        pull(project, mirror, say)
+        found = standing(project.shape, mirror.entries(), mirror.guesses())
+        place = project.place
+    tell([place, *describe(found)])
+
+
+def planned(pipeline: Path, sets: list[str], runs: Path | None) -> annotating.Annotated:
+    """The pipeline, planned."""
+    from slm.pipeline import Pipeline
+    from slm.registry import Registry, disabled
+    from slm_doors.annotating import Annotated
+
+    return Annotated.planned(Pipeline.from_toml(pipeline, sets), runs, Registry(blocked=disabled()))
+
+
+def checked(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The options; SlmError for a word that is none of theirs."""
+    words = {
+        "prefer": ("", "local", "remote", "newest"),
+        "select": ("", "all", "random", "uncertain", "diverse", "disagreement"),
+    }
+    for name, allowed in words.items():
+        if chosen[name] not in allowed:
+            raise SlmError(f"--{name} {chosen[name]}: say one of {', '.join(filter(None, allowed))}")
+    return chosen
+
+
+@contextmanager
+def shown() -> Iterator[tuple[Show, Say]]:
+    """Progress on the terminal: of the stages that run, and of what goes to and fro."""
+    from slm.values import Event
+    from slm_doors.progress import Progress
+
+    with Progress() as progress:
+        begun = set[str]()
+
+        def say(done: float, total: float, unit: str) -> None:
+            stage = f"annotate {unit}"
+            if unit not in begun:
+                begun.add(unit)
+                progress.show(Event("start", stage, time.time(), {"title": "annotate"}))
+            progress.show(Event("progress", stage, time.time(), {"done": done, "total": total, "unit": unit}))
+
+        yield quiet(progress.show), say
+
+
+def quiet(show: Show) -> Show:
+    """What is kept from before needs no line at each command."""
+
+    def without(event: Any) -> None:
+        if event.kind in ("warning", "error", "progress"):
+            show(event)
+
+    return without
+
+
+def tell(lines: list[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        print(line)
+
+
+def pushed_lines(done: Pushed) -> list[str]:
+    """What a push did, in a line; then each conflict in one."""
+    counts = {
+        "sent": done.new,
+        "updated": done.updated,
+        "there already": done.unchanged,
+        "not picked": done.left,
+        "said twice": done.twins,
+        "no longer in the data": done.gone,
+    }
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing to send"
+    return [f"push: {said}", *(f"conflict: {conflict}" for conflict in done.conflicts)]
+
+
+def brought_lines(brought: annotating.Brought, before: Changes | None = None) -> list[str]:
+    """What a pull brought, and where it is."""
+    changes = brought.changes + before if before else brought.changes
+    counts = {
+        "answers": changes.created,
+        "corrected": changes.corrected,
+        "skipped": changes.skipped,
+        "deleted": changes.deleted,
+        "tasks edited": changes.edited,
+        "tasks gone": changes.went,
+    }
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing new"
+    return [f"pull: {said}", f"{brought.count:,} records: {brought.records}", f"every answer: {brought.answers}"]
