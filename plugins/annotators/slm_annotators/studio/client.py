@@ -1,0 +1,198 @@
+"""Requests to a Label Studio server over its HTTP interface.
+
+The SDK is not used for this: it sends imports again by itself, which makes tasks twice; its models do not fit the
+server's answers; and importing it costs more time than a whole `slm annotate status`. Here only what can't do harm is
+sent again: GET, where a failure may pass, and what was refused for a stale access token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import ssl
+import time
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from slm.plugin import SlmError
+
+from .errors import Refusal, is_locked, refusal, shown, unreached
+from .keys import is_personal, lifetime
+
+RETRIES = 4
+BUSY = (429, 502, 503, 504)
+PATIENCE = 60.0
+EARLY = 60.0
+"""Seconds before an access token's end at which a new one is asked for."""
+
+
+@define(eq=False)
+class Client:
+    """The way to one server. `met` says whether it has answered before."""
+
+    url: str
+    key: str = field(repr=False)
+    http: Any = field(repr=False)
+    met: bool = False
+    access: str = field(default="", repr=False)
+    due: float = 0.0
+    clock: str = ""
+
+    def get(self, path: str, what: str, **params: Any) -> Any:
+        """The JSON at a path; asked for again after failures that may pass."""
+        pause = 0.5
+        for left in range(RETRIES, -1, -1):
+            try:
+                return self._told(self._sent("GET", path, what, params, None, None), what)
+            except Refusal as failure:
+                wait = self._pause(failure, pause)
+                if wait is None or not left:
+                    raise
+            time.sleep(wait)
+            pause *= 2
+        raise AssertionError("the last attempt gives or raises")
+
+    def send(
+        self, method: str, path: str, what: str, body: Any = None, *, timeout: float | None = None, **params: Any
+    ) -> Any:
+        """The JSON that answers a change; sent once."""
+        try:
+            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode() if body is not None else None
+        except ValueError as error:
+            raise SlmError(f"{self.url}: {what}: can't be written as JSON ({error}); mend the data") from None
+        return self._told(self._sent(method, path, what, params, content, timeout), what)
+
+    def close(self) -> None:
+        self.http.close()
+
+    def _pause(self, failure: Refusal, pause: float) -> float | None:
+        """The seconds after which a GET may do better; None where it won't."""
+        if failure.status in BUSY:
+            return None if failure.wait > PATIENCE else failure.wait or pause * random.uniform(0.5, 1.0)
+        again = is_locked(failure.detail) or (failure.broke and self.met)
+        return pause * random.uniform(0.5, 1.0) if again else None
+
+    def _sent(
+        self, method: str, path: str, what: str, params: Mapping[str, Any], content: bytes | None, timeout: float | None
+    ) -> Any:
+        reply = self._once(method, path, what, params, content, timeout)
+        if reply.status_code == 401 and self.access:
+            self.access = ""
+            reply = self._once(method, path, what, params, content, timeout)
+        return reply
+
+    def _once(
+        self, method: str, path: str, what: str, params: Mapping[str, Any], content: bytes | None, timeout: float | None
+    ) -> Any:
+        headers = {"authorization": self._authorization(), "content-type": "application/json"}
+        return self._asked(method, path, what, headers, params, content, timeout)
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        headers: Mapping[str, str],
+        params: Mapping[str, Any],
+        content: bytes | None,
+        timeout: float | None,
+    ) -> Any:
+        import httpx
+
+        limits = {} if timeout is None else {"timeout": httpx.Timeout(timeout, connect=10)}
+        try:
+            reply = self.http.request(
+                method, self.url + path, headers=headers, params=params or None, content=content, **limits
+            )
+        except httpx.TransportError as error:
+            raise unreached(self.url, what, error) from None
+        self.met = True
+        self.clock = reply.headers.get("date", "")
+        return reply
+
+    def _told(self, reply: Any, what: str) -> Any:
+        if not 200 <= reply.status_code < 300:
+            raise refusal(self.url, what, reply, is_personal(self.key))
+        if reply.status_code == 204 or not reply.content:
+            return None
+        try:
+            return reply.json()
+        except ValueError:
+            kind = reply.headers.get("content-type", "no type").partition(";")[0]
+            raise Refusal(f"{self.url}: {what}: the answer is not Label Studio's ({kind}); check url") from None
+
+    def _authorization(self) -> str:
+        if not is_personal(self.key):
+            return f"Token {self.key}"
+        if not self.access or time.monotonic() > self.due:
+            body = json.dumps({"refresh": self.key}).encode()
+            what = "logging in"
+            headers = {"content-type": "application/json"}
+            reply = self._asked("POST", "/api/token/refresh/", what, headers, {}, body, None)
+            told = self._told(reply, what)
+            if not isinstance(told, dict) or not isinstance(told.get("access"), str):
+                raise Refusal(f"{self.url}: {what}: the answer is not Label Studio's; check url")
+            self.access = told["access"]
+            self.due = time.monotonic() + max(lifetime(self.access) - EARLY, 30.0)
+        return f"Bearer {self.access}"
+
+
+def open_client(url: str, key: str, verify: bool | str, timeout: float, folder: Path) -> Client:
+    """A client for the server at `url`; a path in `verify` is relative to `folder`."""
+    import httpx
+
+    parts = checked_url(url)
+    secure = parts.scheme == "https"
+    # The server that Label Studio brings along answers in two pieces, and on a kept connection the second waits 40 ms
+    # for the first to be acknowledged: 60 ms a request against 17 on a fresh one. Behind TLS others serve.
+    headers = {"user-agent": f"slm/{version('slm-builder')}", "accept": "application/json"}
+    headers |= {} if secure else {"connection": "close"}
+    http = httpx.Client(
+        verify=trusted(verify, folder) if secure else False,
+        headers=headers,
+        timeout=httpx.Timeout(timeout, connect=10),
+        cookies=CookieJar(
+            DefaultCookiePolicy(allowed_domains=[])
+        ),  # a session's cookie would be asked for its CSRF token
+        trust_env=parts.host not in ("localhost", "127.0.0.1", "::1"),
+    )
+    return Client(str(parts).rstrip("/"), key, http)
+
+
+def checked_url(url: str) -> Any:
+    """The address (httpx.URL); SlmError for what is none, and for that of a page."""
+    import httpx
+
+    try:
+        parts = httpx.URL(url.strip())
+    except httpx.InvalidURL:
+        raise SlmError(f"url: {shown(url)!r} is not an address; write it as http://127.0.0.1:8080") from None
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise SlmError(f"url: {shown(url)!r} is not an address; write it as http://127.0.0.1:8080")
+    if parts.userinfo:
+        raise SlmError(f"url: {shown(url)!r} has a login in it, which would take the key's place; leave it out")
+    for page in ("/projects", "/user/", "/api"):
+        if page in parts.path:
+            start = str(parts.copy_with(raw_path=(parts.path.partition(page)[0] or "/").encode()))
+            raise SlmError(f"url: names a page of Label Studio; write where it starts, {start}")
+    return parts.copy_with(query=None, fragment=None)
+
+
+def trusted(verify: bool | str, folder: Path) -> Any:
+    """What checks the server's certificate."""
+    import httpx
+
+    if verify is False:
+        return httpx.create_ssl_context(verify=False)
+    file = folder / Path(verify).expanduser() if isinstance(verify, str) else None
+    try:
+        return ssl.create_default_context(cafile=file) if file else httpx.create_ssl_context()
+    except (OSError, ssl.SSLError):
+        named = f"verify: {verify}" if file else f"SSL_CERT_FILE: {os.environ.get('SSL_CERT_FILE', '')}"
+        raise SlmError(f"{named}: can't be read as certificates; name a PEM file") from None

@@ -1,0 +1,90 @@
+"""Tasks and predictions sent in bulk, and what the server says of them checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slm.plugin import SlmError
+
+from .client import Client
+from .errors import Refusal
+from .listing import Listing
+
+PATIENCE = 600.0
+"""Seconds an import may take: large ones take minutes on a loaded server, and are lost to us if we hang up."""
+PREDICTIONS = 500
+
+
+def import_tasks(client: Client, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Send tasks, and give their ids in the same order. A request that is too large is sent in halves."""
+    what = f"adding {len(tasks):,} tasks"
+    try:
+        reply = client.send(
+            "POST", f"/api/projects/{project}/import", what, tasks, timeout=PATIENCE, return_task_ids="true"
+        )
+    except Refusal as failure:
+        if failure.status != 413 or len(tasks) == 1:
+            raise
+        half = len(tasks) // 2
+        return import_tasks(client, project, tasks[:half]) + import_tasks(client, project, tasks[half:])
+    ids = reply.get("task_ids") if isinstance(reply, dict) else None
+    if not isinstance(ids, list) or len(ids) != len(tasks):
+        told = (
+            "imports in the background"
+            if isinstance(reply, dict) and "import" in reply
+            else f"told of {len(ids or [])}"
+        )
+        raise SlmError(f"{client.url}: {what}: the server {told}; run it again: what is there is asked for first")
+    expected = sum(len(task.get("predictions", ())) for task in tasks)
+    if reply.get("prediction_count") != expected:
+        mend(client, project, ids, tasks)
+    return ids
+
+
+def mend(client: Client, project: int, ids: Sequence[int], tasks: Sequence[Mapping[str, Any]]) -> None:
+    """Send the predictions that the server lost: under a load, with SQLite, it drops them and says that all is well."""
+    sent = dict(zip(ids, tasks, strict=True))
+    have = {task["id"] for task in predicted(Listing(client, project), ids) if task["predictions"]}
+    lost = [
+        {"task": number, **prediction}
+        for number, task in sent.items()
+        if number not in have
+        for prediction in task.get("predictions", ())
+    ]
+    import_predictions(client, project, lost)
+
+
+def predicted(listing: Listing, ids: Sequence[int]) -> list[Mapping[str, Any]]:
+    """The tasks that are still there, with their data and predictions."""
+    include = "id,data,predictions,model_version,result,score"
+    return list(listing.having("id", list(ids), "reading predictions", fields="all", include=include))
+
+
+def import_predictions(client: Client, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
+    """Add predictions to tasks. Those of tasks that were deleted meanwhile are left out."""
+    for at in range(0, len(predictions), PREDICTIONS):
+        some = predictions[at : at + PREDICTIONS]
+        try:
+            _import(client, project, some)
+        except Refusal as failure:
+            if failure.status != 400:
+                raise
+            numbers = [each["task"] for each in some]
+            there = {task["id"] for task in Listing(client, project).having("id", numbers, "reading ids", include="id")}
+            if there.issuperset(numbers):
+                raise
+            _import(client, project, [each for each in some if each["task"] in there])
+
+
+def _import(client: Client, project: int, some: Sequence[Mapping[str, Any]]) -> None:
+    what = f"adding {len(some):,} predictions"
+    if not some:
+        return
+    reply = client.send("POST", f"/api/projects/{project}/import/predictions", what, some, timeout=PATIENCE)
+    created = reply.get("created") if isinstance(reply, dict) else None
+    if created != len(some):
+        raise SlmError(
+            f"{client.url}: {what}: the server took {created or 0:,} of them, the others do not fit its label config; "
+            "was it changed meanwhile? run it again"
+        )

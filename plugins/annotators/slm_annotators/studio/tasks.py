@@ -1,0 +1,87 @@
+"""Items and guesses as tasks and predictions, and tasks as entries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from slm.plugin import SlmError
+from slm_annotation.values import Answer, Entry, Guess, Item
+
+from .controls import Controls
+from .listing import moment
+from .predictions import to_result
+from .results import to_data, to_fields, to_values
+from .shapes import EXTERNAL
+
+KEY, DIGEST, SOURCE = EXTERNAL
+SINCE = "ext_since"
+
+
+def task_of(item: Item, controls: Controls) -> dict[str, Any]:
+    """A task as an import takes it."""
+    task: dict[str, Any] = {"data": data_of(item, controls)}
+    if item.guess:
+        task["predictions"] = [prediction_of(item.guess, item.fields, controls, item.source or item.key)]
+    return task
+
+
+def data_of(item: Item, controls: Controls) -> dict[str, Any]:
+    """A task's data, with what the item is known by."""
+    try:
+        return to_data(item, controls) | ({SINCE: item.since} if item.since else {})
+    except SlmError as error:
+        raise SlmError(f"{item.source or item.key}: {error}") from None
+
+
+def prediction_of(guess: Guess, fields: Mapping[str, Any], controls: Controls, place: str) -> dict[str, Any]:
+    """A prediction; SlmError where it does not fit the label config, which the server would not say."""
+    score = float(guess.score)
+    if not (math.isfinite(score) and 0 <= score <= 1):
+        raise SlmError(f"{place}: the guess of '{guess.model}' has the score {score:g}; it has to be from 0 to 1")
+    try:
+        result = to_result(guess.values, fields, controls)
+    except SlmError as error:
+        raise SlmError(f"{place}: the guess of '{guess.model}': {error}") from None
+    return {"model_version": guess.model, "score": score, "result": result}
+
+
+def entry_of(task: Mapping[str, Any], controls: Controls) -> Entry:
+    """A task as it stands in the project."""
+    data = task["data"] if isinstance(task["data"], dict) else {}
+    known = {name: str(data[name]) for name in (*EXTERNAL, SINCE) if data.get(name) is not None}
+    answers = sorted((answer_of(each, data, controls) for each in task["annotations"]), key=lambda each: each.id)
+    return Entry(
+        number=task["id"],
+        key=known.get(KEY) or f"task-{task['id']}",
+        digest=known.get(DIGEST, "") if KEY in known else "",
+        source=known.get(SOURCE, ""),
+        fields=to_fields(data, controls),
+        updated=moment(task["updated_at"]),
+        answers=tuple(answers),
+        since=known.get(SINCE, ""),
+    )
+
+
+def answer_of(annotation: Mapping[str, Any], data: Mapping[str, Any], controls: Controls) -> Answer:
+    """What one person said. Of a skipped task, what was filled in before counts for nothing."""
+    skipped = bool(annotation.get("was_cancelled"))
+    values, fault = ({}, "") if skipped else to_values(annotation.get("result"), data, controls)
+    return Answer(
+        id=annotation["id"],
+        annotator=_person(annotation.get("completed_by")),
+        created=moment(annotation["created_at"]),
+        updated=moment(annotation["updated_at"]),
+        seconds=float(annotation.get("lead_time") or 0),
+        skipped=skipped,
+        values=values,
+        fault=fault,
+    )
+
+
+def _person(said: Any) -> str:
+    """The e-mail of who answered; imported answers may have nobody."""
+    if isinstance(said, Mapping):
+        return str(said.get("email") or f"user-{said.get('id')}")
+    return f"user-{said}" if said else "nobody"
