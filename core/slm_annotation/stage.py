@@ -19,7 +19,6 @@ from slm_annotation.mirror import Mirror
 from slm_annotation.records import answered, given, to_item, with_fields
 from slm_annotation.resolving import resolve
 from slm_annotation.rows import answer_rows, valid
-from slm_annotation.selecting import select
 from slm_annotation.syncing import Pick, Pushed, pull, push
 from slm_annotation.values import SHAPES, Entry, Item, Project
 from slm_runs.store import digest
@@ -104,6 +103,8 @@ def picker(how: str, limit: int | None, seed: int) -> Pick:
     """What is sent first, where no model has an opinion."""
     if how in ("uncertain", "disagreement"):
         raise SlmError(f"annotate.select: '{how}' needs a model's opinion: slm annotate push --model RUN, or the loop")
+    from slm_annotation.selecting import select
+
     if how == "all" and limit is None:
         return lambda items: items
     return lambda items: items[:limit] if how == "all" else select(how, items, limit or len(items), seed, guesses={})
