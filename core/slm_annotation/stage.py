@@ -103,11 +103,12 @@ def picker(how: str, limit: int | None, seed: int) -> Pick:
     """What is sent first, where no model has an opinion."""
     if how in ("uncertain", "disagreement"):
         raise SlmError(f"annotate.select: '{how}' needs a model's opinion: slm annotate push --model RUN, or the loop")
+    if how == "all":
+        return lambda items: items[:limit]
+
     from slm_annotation.selecting import select
 
-    if how == "all" and limit is None:
-        return lambda items: items
-    return lambda items: items[:limit] if how == "all" else select(how, items, limit or len(items), seed, guesses={})
+    return lambda items: select(how, items, limit or len(items), seed, guesses={})
 
 
 def annotate(

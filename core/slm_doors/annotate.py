@@ -104,6 +104,37 @@ def status(pipeline: File, set_: Sets = [], runs: Runs = None) -> None:  # noqa:
     tell([place, *describe(found)])
 
 
+@app.command("loop")
+def loop(
+    pipeline: File,
+    budget: Annotated[int, typer.Option(min=1, help="Labels in all.")] = 1000,
+    batch: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 100,
+    patience: Annotated[int, typer.Option(min=1, help="Rounds without gain that end it.")] = 3,
+    select: Annotated[str, typer.Option(help="How records are chosen: uncertain, diverse or random.")] = "uncertain",
+    beside_random: Annotated[
+        bool, typer.Option("--beside-random", help="Choose as many at random too, and show both curves.")
+    ] = False,
+    metric: Annotated[str, typer.Option(help="The figure that counts; the evaluator's first if left out.")] = "",
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the project.")] = 10.0,
+    set_: Sets = [],  # noqa: B006
+    runs: Runs = None,
+) -> None:
+    """Choose, ask people, train, measure and promote, round after round, until the budget ends or nothing is gained."""
+    from slm_annotation.looping import curve
+    from slm_doors.looping import Loop, Terms
+
+    if select not in ("uncertain", "diverse", "random"):
+        raise SlmError(f"--select {select}: say one of uncertain, diverse, random")
+    arms = (select, "random") if beside_random and select != "random" else (select,)
+    annotated = planned(pipeline, set_, runs)
+    with shown() as (show, say):
+        terms = Terms(budget, batch, patience, arms, metric, every)
+        course = Loop.begun(annotated, terms, show, say, print).go()
+    lines = curve(course)
+    (annotated.folder / "loop" / "curve.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tell(["", *lines, "", f"promoted: {course.promoted}", f"Serve it:  slm serve {course.promoted}"])
+
+
 def planned(pipeline: Path, sets: list[str], runs: Path | None) -> annotating.Annotated:
     """The pipeline, planned."""
     from slm.pipeline import Pipeline

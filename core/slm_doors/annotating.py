@@ -122,30 +122,39 @@ def push_records(
 
 def guesser(annotated: Annotated, model: Path, labels: Sequence[str], how: str, limit: int | None, say: Say) -> Pick:
     """Picks items by what a model guesses of them, and gives them those guesses."""
-    from slm_annotation.guessing import guess
-    from slm_annotation.selecting import select
-
-    from slm_doors.opening import find, open_engine
 
     def pick(items: Sequence[Item]) -> Sequence[Item]:
+        from slm_annotation.selecting import select
+
         if not items:
             return items
-        found = find(model, annotated.runs)
-        engine, _ = open_engine(found, registry=annotated.registry)
-        name, guesses = f"{found.name} {signature(found.model.path)}", dict[str, Guess]()
-        try:
-            for at in range(0, len(items), BATCH):
-                part = items[at : at + BATCH]
-                made = guess(engine, annotated.shape, [item.fields for item in part], labels, name)
-                guesses |= {item.key: each for item, each in zip(part, made, strict=True)}
-                say(at + len(part), len(items), "tasks guessed")
-        finally:
-            engine.close()
+        guesses = guesses_of(annotated, model, items, labels, say)
         seed = annotated.pipeline.head.seed
         chosen = items[:limit] if how == "all" else select(how, items, limit or len(items), seed, guesses=guesses)
         return [attrs.evolve(item, guess=guesses.get(item.key)) for item in chosen]
 
     return pick
+
+
+def guesses_of(
+    annotated: Annotated, model: Path, items: Sequence[Item], labels: Sequence[str], say: Say
+) -> dict[str, Guess]:
+    """What a run's model guesses of items, by key."""
+    from slm_annotation.guessing import guess
+    from slm_doors.opening import find, open_engine
+
+    found = find(model, annotated.runs)
+    engine, _ = open_engine(found, registry=annotated.registry)
+    name, guesses = f"{found.name} {signature(found.model.path)}", dict[str, Guess]()
+    try:
+        for at in range(0, len(items), BATCH):
+            part = items[at : at + BATCH]
+            made = guess(engine, annotated.shape, [item.fields for item in part], labels, name)
+            guesses |= {item.key: each for item, each in zip(part, made, strict=True)}
+            say(min(at + BATCH, len(items)), len(items), "tasks guessed")
+    finally:
+        engine.close()
+    return guesses
 
 
 def signature(folder: Path) -> str:
