@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 from slm.plugin import SlmError
 from slm_annotation.values import FLAGS
 
-from .shapes import VALUES
+from .shapes import LABELLED, VALUES
 
 if TYPE_CHECKING:
     from .controls import Controls
@@ -22,11 +22,16 @@ FEW = 12
 """Labels up to here stand below each other; more stand in columns, with a filter."""
 STYLE = """
 .slm-page { max-width: 1100px; }
-.slm-box { margin: 0 0 16px; padding: 4px 16px 12px; border: 1px solid #8884; border-radius: 8px; }
+.slm-box { margin: 0 0 16px; padding: 8px 16px 12px; border: 1px solid #8884; border-radius: 8px; }
 .slm-asked { border-color: #7a5cf0; }
 .slm-pair { display: flex; gap: 16px; align-items: stretch; }
 .slm-pair .slm-box { flex: 1 1 0; min-width: 0; }
+.slm-many label { break-inside: avoid; }
 .slm-many { columns: 220px; max-height: 420px; overflow-y: auto; }
+.slm-long textarea { min-height: 120px; }
+.slm-page [class*="wrapperText"] { white-space: pre-wrap; }
+.slm-page [class*="authorFilter"], .slm-page [class*="selectAllBtn"] { display: none; }
+.slm-page [class*="titleWrapper"] [class*="time"] { display: none; }
 .slm-context:not(:has([class*="richtext__line"]:not(:empty))) { display: none; }
 """
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,6 +54,8 @@ WORDS = {
 def config_for(shape: str, labels: Sequence[str]) -> str:
     """The label config of a new project, as XML. SlmError where a label can't be one."""
     known = checked(labels)
+    if shape in LABELLED and not known:
+        raise SlmError(f"labels: there are none; {shape} needs at least one")
     view = Element("View", {"className": "slm-page"})
     SubElement(view, "Style").text = STYLE
     MAKERS[shape](view, known)
@@ -85,26 +92,25 @@ ESCAPED = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 def _end_of(config: str, name: str) -> tuple[int, str]:
     """Where the last child of a control ends, and the space to put before the next."""
-    data = config.encode()
     parser = expat.ParserCreate("utf-8")
-    depth: list[str] = []
-    found: list[tuple[int, int]] = []
-    first: list[int] = []
+    data = config.encode()
+    path: list[str] = []
+    first = last = 0
 
     def begin(tag: str, given: Mapping[str, str]) -> None:
-        if depth and depth[-1] == name and not first:
-            first.append(parser.CurrentByteIndex)
-        depth.append(given.get("name", "") or (depth[-1] if depth else ""))
+        nonlocal first
+        if name in path and not first:
+            first = parser.CurrentByteIndex
+        path.append(given.get("name", "") if tag != "Label" and tag != "Choice" else "")
 
     def end(tag: str) -> None:
-        left = depth.pop()
-        if left == name and (not depth or depth[-1] != name):
-            found.append((parser.CurrentByteIndex, 0))
+        nonlocal last
+        if path.pop() == name:
+            last = parser.CurrentByteIndex
 
     parser.StartElementHandler, parser.EndElementHandler = begin, end
     parser.Parse(data, True)
-    inside = data[: found[0][0]].decode()
-    before = data[: first[0]].decode() if first else ""
+    inside, before = data[:last].decode(), data[:first].decode()
     return len(inside.rstrip()), before[len(before.rstrip()) :]
 
 
@@ -144,8 +150,12 @@ def _edit(parent: Element, shape: str, value: str, to: str, title: str, rows: in
     """A box for text that begins with the field's own; `transcription` keeps it open for typing."""
     want = VALUES[shape][value]
     given = {"name": want.name, "toName": to, "value": f"${want.field}", "rows": str(rows), "maxSubmissions": "1"}
-    box = _box(parent, title, "asked")
-    SubElement(box, "TextArea", {**given, "editable": "true", "transcription": "true", "required": "true"})
+    box = _box(parent, title, "asked", *(["long"] if rows > 2 else []))
+    SubElement(
+        box,
+        "TextArea",
+        {**given, "editable": "true", "transcription": "true", "showSubmitButton": "false", "required": "true"},
+    )
 
 
 def _words(parent: Element, shape: str, value: str, to: str, title: str, words: Sequence[str]) -> None:

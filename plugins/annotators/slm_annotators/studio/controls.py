@@ -190,7 +190,7 @@ class _Reading:
             return "its choices are nested"
         if asked.kind == "rating" and not 1 <= _number(asked.given.get("maxRating", "5")) <= 5:
             return f"it has {asked.given['maxRating']} stars"
-        if want.kind == "labels" or want.field == "text" and want.kind in ("choice", "choices"):
+        if want.kind == "labels" or (want.field == "text" and want.kind != "textarea"):
             return self._unfit_object(asked, want)
         return ""
 
@@ -232,7 +232,7 @@ class _Reading:
         the only object left that can show it."""
         shown = self._shown_as(name, found)
         key = shown if isinstance(shown, str) else shown.key if shown else ""
-        if not key and name in OPTIONAL or not key and self.shape == "preference" and name == "dialogue":
+        if not key and (name in OPTIONAL or (self.shape, name) == ("preference", "dialogue")):
             return Place(name, "turns" if name == "dialogue" else "text")
         if not key:
             raise SlmError(

@@ -9,6 +9,8 @@ from .controls import Place
 
 KEPT = "ext_dialogue"
 """The key that keeps the turns themselves, where people see them as one text."""
+NONE = "no turns before"
+"""Stands as the only speaker where there are no turns: the editor breaks down over an empty list."""
 ROLES = {"human": "user", "customer": "user", "prompter": "user", "bot": "assistant", "gpt": "assistant"}
 ROLES |= {"model": "assistant", "ai": "assistant", "agent": "assistant"}
 """What others call the speakers."""
@@ -18,7 +20,8 @@ def written(turns: Sequence[Mapping[str, Any]] | None, place: Place) -> dict[str
     """The turns as the config shows them."""
     given = [{"role": turn["role"], "content": turn["content"] or ""} for turn in turns or ()]
     if place.form == "turns":
-        return {place.key: [{place.role: turn["role"], place.content: turn["content"]} for turn in given]}
+        shown = given or [{"role": NONE, "content": ""}]
+        return {place.key: [{place.role: turn["role"], place.content: turn["content"]} for turn in shown]}
     return {place.key: "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in given), KEPT: given}
 
 
@@ -31,6 +34,7 @@ def read_dialogue(data: Mapping[str, Any], place: Place) -> list[dict[str, str]]
     if isinstance(found, str):
         return [{"role": "user", "content": found}] if found else []
     turns = [turn for turn in found if isinstance(turn, Mapping)] if isinstance(found, list) else []
+    turns = [turn for turn in turns if turn.get(place.role) != NONE]
     return [{"role": _role(turn.get(place.role)), "content": _text(turn.get(place.content))} for turn in turns]
 
 

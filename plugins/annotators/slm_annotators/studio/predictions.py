@@ -63,7 +63,9 @@ def _choices(given: Any, fields: Any, control: Control, controls: Controls, refu
 
 def _label(given: Any, control: Control, controls: Controls, refuse: Any) -> str:
     """The config's label for a label or fixed word of ours."""
-    known = {word: label for label, word in reversed(control.words.items())} or dict.fromkeys(_valid(control, controls))
+    known = {control.words[label]: label for label in reversed(list(control.words))} or dict.fromkeys(
+        _valid(control, controls)
+    )
     if given not in known and (known or not control.options):
         raise refuse(f"{given!r} is none of the labels in the label config ({listed(list(known))})")
     return known.get(given) or str(given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeGuard
 
 from slm.plugin import SlmError
 
@@ -39,16 +39,15 @@ def _bounds(value: Mapping[str, Any]) -> tuple[int, int]:
     inner = value.get("globalOffsets")
     source = inner if isinstance(inner, Mapping) else value
     start, end = source.get("start"), source.get("end")
-    numbers = [int(each) for each in (start, end) if _is_whole(each)]
-    if len(numbers) != 2:
+    if not (_is_whole(start) and _is_whole(end)):
         raise SlmError(f"span {start}-{end}: its offsets are no whole numbers")
-    return numbers[0], numbers[1]
+    return int(start), int(end)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: Any) -> TypeGuard[int | float | str]:
     if isinstance(value, str):
         return value.isascii() and value.isdigit()
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
 
 
 def _readings(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

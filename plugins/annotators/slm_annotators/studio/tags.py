@@ -59,7 +59,8 @@ class Tags:
 
     def _described(self) -> Iterator[str]:
         names = {"textarea": "TextArea", "hypertext": "HyperText"}
-        for each in [*self.shown.values(), *self.asked.values()]:
+        parts: list[Shown | Asked] = [*self.shown.values(), *self.asked.values()]
+        for each in parts:
             yield f"{names.get(each.kind, each.kind.capitalize())} '{each.name}'"
 
 
