@@ -24,16 +24,18 @@ LEAF = 1000
 LONGEST = 24_000
 """Bytes of an address with a list in it; servers that take less say so."""
 FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
-ANSWER = ("id", "updated_at", "result", "was_cancelled", "lead_time", "created_at")
-PERSON = ("completed_by.id", "completed_by.email")
+ANSWER = ("id", "updated_at", "result", "was_cancelled", "lead_time", "created_at", "completed_by")
 # Expanded, all answers of a page are written by one serializer; else the server makes one a task, which takes four
 # times as long. The plain names are for servers that do not expand.
 WITH_ANSWERS: Mapping[str, Any] = {
     "fields": "all",
+    "expand": "annotations",
+    "include": ",".join(("data", "annotations", *(f"annotations.{name}" for name in ANSWER), *ANSWER)),
+}
+WITH_PEOPLE: Mapping[str, Any] = {
+    "fields": "all",
     "expand": "annotations.completed_by",
-    "include": ",".join(
-        ("data", "annotations", *(f"annotations.{name}" for name in (*ANSWER, *PERSON)), *ANSWER, "completed_by")
-    ),
+    "include": "annotations.completed_by.id,annotations.completed_by.email",
 }
 Rule = tuple[str, str, str, Any]
 Task = Mapping[str, Any]
@@ -128,6 +130,19 @@ class Listing:
                 open_ += [(low, middle), (middle + 1, high)]
         return found
 
+    def people(self, tasks: Sequence[Task], known: dict[int, str]) -> None:
+        """Add to the known people those who answered these tasks, by id: their e-mails.
+
+        Each is asked for once: with the answers, they would take as long again. The list of users lacks those who left,
+        and not every key may read it.
+        """
+        for task in tasks:
+            if {each.get("completed_by") for each in task["annotations"]} - {None, *known}:
+                rule: Rule = ("id", "equal", "Number", task["id"])
+                for seen in self.ask("reading who answered", [rule], "id", **WITH_PEOPLE)["tasks"]:
+                    there = [each.get("completed_by") for each in seen["annotations"]]
+                    known.update({each["id"]: _named(each) for each in there if each})
+
     def having(self, name: str, values: Sequence[Any], what: str, **given: Any) -> Iterator[Task]:
         """Tasks whose field is one of the values, asked for some hundred at a time."""
         at = 0
@@ -153,6 +168,12 @@ class Listing:
             if room < 0:
                 return values[: max(1, count)]
         return values[:500]
+
+
+def _named(user: Mapping[str, Any]) -> str:
+    """A person's e-mail; of those who left the server tells none."""
+    email = str(user.get("email"))
+    return email if "@" in email else f"user-{user['id']}"
 
 
 def moment(text: str) -> str:

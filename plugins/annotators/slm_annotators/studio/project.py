@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from slm.plugin import SlmError
 from slm_annotation.values import Counts, Entry, Guess, Item, Recent
@@ -41,6 +41,7 @@ class StudioProject:
     controls: Controls | None = None
     config: str = ""
     version: str = ""
+    people: dict[int, str] = field(factory=dict)
     place: str = ""
     asked: tuple[str, ...] = ()
 
@@ -150,8 +151,10 @@ class StudioProject:
     def changed(self, since: str | None, *, answered: bool = False) -> Iterator[Sequence[Entry]]:
         controls = self.known()
         rules: list[Rule] = [("annotations_ids", "empty", "String", "false")] if answered else []
-        for tasks in self._listing().changed(moment(since) if since else None, rules):
-            yield [entry_of(task, controls) for task in tasks]
+        listing = self._listing()
+        for tasks in listing.changed(moment(since) if since else None, rules):
+            listing.people(tasks, self.people)
+            yield [entry_of(task, controls, self.people) for task in tasks]
 
     def numbers(self) -> set[int]:
         return self._listing().ids()

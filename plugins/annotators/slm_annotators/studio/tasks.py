@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -28,11 +29,20 @@ def task_of(item: Item, controls: Controls) -> dict[str, Any]:
 
 
 def data_of(item: Item, controls: Controls) -> dict[str, Any]:
-    """A task's data, with what the item is known by."""
+    """A task's data, with what the item is known by.
+
+    Half a surrogate pair is refused: the server stores it, and from then on fails at every page with that task.
+    """
+    place = item.source or item.key
     try:
-        return to_data(item, controls) | ({SINCE: item.since} if item.since else {})
+        data = to_data(item, controls) | ({SINCE: item.since} if item.since else {})
+        json.dumps(data, ensure_ascii=False).encode()
     except SlmError as error:
-        raise SlmError(f"{item.source or item.key}: {error}") from None
+        raise SlmError(f"{place}: {error}") from None
+    except UnicodeEncodeError as error:
+        broken = error.object[error.start : error.end]
+        raise SlmError(f"{place}: holds {broken!a}, half a character; mend the text, or leave the record out") from None
+    return data
 
 
 def prediction_of(guess: Guess, fields: Mapping[str, Any], controls: Controls, place: str) -> dict[str, Any]:
@@ -47,11 +57,13 @@ def prediction_of(guess: Guess, fields: Mapping[str, Any], controls: Controls, p
     return {"model_version": guess.model, "score": score, "result": result}
 
 
-def entry_of(task: Mapping[str, Any], controls: Controls) -> Entry:
-    """A task as it stands in the project."""
+def entry_of(task: Mapping[str, Any], controls: Controls, people: Mapping[int, str]) -> Entry:
+    """A task as it stands in the project; `people` are the e-mails of those who answered, by id."""
     data = task["data"] if isinstance(task["data"], dict) else {}
     known = {name: str(data[name]) for name in (*EXTERNAL, SINCE) if data.get(name) is not None}
-    answers = sorted((answer_of(each, data, controls) for each in task["annotations"]), key=lambda each: each.id)
+    answers = sorted(
+        (answer_of(each, data, controls, people) for each in task["annotations"]), key=lambda each: each.id
+    )
     return Entry(
         number=task["id"],
         key=known.get(KEY) or f"task-{task['id']}",
@@ -64,13 +76,16 @@ def entry_of(task: Mapping[str, Any], controls: Controls) -> Entry:
     )
 
 
-def answer_of(annotation: Mapping[str, Any], data: Mapping[str, Any], controls: Controls) -> Answer:
+def answer_of(
+    annotation: Mapping[str, Any], data: Mapping[str, Any], controls: Controls, people: Mapping[int, str]
+) -> Answer:
     """What one person said. Of a skipped task, what was filled in before counts for nothing."""
+    person = annotation.get("completed_by")
     skipped = bool(annotation.get("was_cancelled"))
     values, fault = ({}, "") if skipped else to_values(annotation.get("result"), data, controls)
     return Answer(
         id=annotation["id"],
-        annotator=_person(annotation.get("completed_by")),
+        annotator=people.get(person, f"user-{person}") if person else "nobody",
         created=moment(annotation["created_at"]),
         updated=moment(annotation["updated_at"]),
         seconds=float(annotation.get("lead_time") or 0),
@@ -78,10 +93,3 @@ def answer_of(annotation: Mapping[str, Any], data: Mapping[str, Any], controls: 
         values=values,
         fault=fault,
     )
-
-
-def _person(said: Any) -> str:
-    """The e-mail of who answered; imported answers may have nobody."""
-    if isinstance(said, Mapping):
-        return str(said.get("email") or f"user-{said.get('id')}")
-    return f"user-{said}" if said else "nobody"
