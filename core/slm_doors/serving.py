@@ -47,7 +47,7 @@ def serve(
     training = Training(*source) if source else None
     with bound(keys.host, keys.port) as listening, orderly():
         opened, choice = open_engine(found, keys.engine)
-        app = application({found.name: opened}, secret, options, keys.use, train=training and training.start)
+        app = application({found.name: opened}, secret, options, keys.use, train=training.start if training else None)
         host, port = listening.getsockname()[:2]
         print(
             f"{found.name} ({found.model.format}, engine {choice.name}) at http://{host}:{port}  (Ctrl-C ends)",

@@ -49,6 +49,7 @@ class Training:
     pipeline: Path
     runs: Path
     process: subprocess.Popen[bytes] | None = None
+    watcher: threading.Thread | None = None
     lock: threading.Lock = field(factory=threading.Lock)
 
     @property
@@ -72,28 +73,29 @@ class Training:
                     )
             except OSError as error:
                 raise SlmError(f"{log}: {error.strerror or error}; a training can't be started") from None
-        threading.Thread(target=self.watch, args=(self.process, log), daemon=True).start()
+            self.watcher = threading.Thread(target=self.watch, args=(self.process, log), daemon=True)
+            self.watcher.start()
         return f"training started; its log: {log}"
 
     def watch(self, process: subprocess.Popen[bytes], log: Path) -> None:
         """Wait for a run, and say on standard error how it ended."""
-        code = process.wait()
-        how = "training ended; start the server again to serve the new model" if code == 0 else failure(log, code)
-        print(f"{how}; log: {log}", file=sys.stderr, flush=True)
+        print(f"{outcome(process.wait(), log)}; log: {log}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Stop the run under way, as Ctrl-C would."""
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None or self.watcher is None or self.process.poll() is not None:
             return
         self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        self.watcher.join(PATIENCE)
+        self.process.kill()
 
 
-def failure(log: Path, code: int) -> str:
-    """What is said of a run that failed: the last line of its log."""
+def outcome(code: int, log: Path) -> str:
+    """How a run ended; of one that failed the last line of its log."""
+    if code == 0:
+        return "training ended; start the server again to serve the new model"
+    if code in (130, -signal.SIGINT):
+        return "training stopped; started again, it goes on from there"
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
     last = next((line for line in reversed(lines) if line.strip()), "")
     return f"training failed (exit code {code}): {last.removeprefix('error: ')}"

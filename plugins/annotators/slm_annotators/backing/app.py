@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -37,6 +37,7 @@ class Application:
     limits: Backend
     events: int = 0
     training: str = ""
+    lock: Lock = field(init=False, factory=Lock)
     pool: ThreadPoolExecutor = field(init=False)
 
     @pool.default
@@ -93,8 +94,9 @@ class Application:
         if not isinstance(action, str) or not action:
             raise Refused(422, "action: expected the name of an event, such as ANNOTATION_CREATED")
         if action != "START_TRAINING":
-            self.events += 1
-            return packed(201, {"status": "noted", "events": self.events})
+            with self.lock:
+                self.events += 1
+            return packed(201, {"status": "noted"})
         if self.train is None:
             raise Refused(409, "the served model has no pipeline to train with; serve its run, or its pipeline file")
         self.training = self.train()
@@ -104,10 +106,11 @@ class Application:
     async def while_connected(self, receive: Any, work: Callable[[Event], Reply]) -> Reply | None:
         """Work in a thread, which is told when the client is gone: what it has begun it ends, and no more."""
         gone = Event()
-        working = asyncio.get_running_loop().run_in_executor(self.pool, work, gone)
+        working = asyncio.wrap_future(self.pool.submit(work, gone))
         leaving = asyncio.ensure_future(left(receive))
+        both: list[asyncio.Future[Any]] = [working, leaving]
         try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             return await working if working.done() else None
         finally:
             gone.set()

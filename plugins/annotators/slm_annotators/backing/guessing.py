@@ -15,7 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from slm.plugin import Engine, SlmError
-from slm_annotation.guessing import guess
+from slm_annotation.guessing import ASKED, guess
 from slm_annotation.values import SHAPES, Guess
 from slm_annotators.backing.refusals import LOG, Refused
 from slm_annotators.studio.controls import Controls, read_config
@@ -107,21 +107,33 @@ def fitted(models: Sequence[Served], config: str) -> Fitted:
         raise SlmError(f"the label config is longer than {LARGEST_CONFIG:,} characters; no project needs that")
     faults = []
     for served in models:
-        for shape in SHAPES[served.task]:
+        for shape in shapes_of(served, config):
             try:
                 return Fitted(served, checked(served, read_config(config, shape, {})))
             except SlmError as error:
-                faults.append((served, error))
-    served, error = faults[0]
-    raise SlmError(f"{served.version} ({served.task}) can't answer this project: {error}")
+                faults.append(f"{served.version} ({served.task}) can't answer this project: {error}")
+    raise SlmError(faults[0])
+
+
+def shapes_of(served: Served, config: str) -> list[str]:
+    """The shapes that a model can answer: first the one that the config looks like, then what fits its task best."""
+    interface = served.engine.prompter.interface
+    kind = interface.task if interface.task == "classification" else "chat" if interface.template else "completion"
+    usual = [*SHAPES[served.task], *ASKED]
+    try:
+        usual.insert(0, read_config(config, "", {}).shape)
+    except SlmError:
+        LOG.debug("the label config has no shape of ours")
+    return [shape for shape in dict.fromkeys(usual) if ASKED.get(shape) == kind]
 
 
 def checked(served: Served, controls: Controls) -> Controls:
     """The controls, if the model knows a label of theirs; SlmError with both sides' labels where it knows none."""
-    if controls.shape in ("classification", "multilabel") and not set(served.labels) & set(controls.labels):
+    labels = controls.labels if controls.shape in ("classification", "multilabel") else ()
+    if labels and not set(served.labels) & set(labels):
         raise SlmError(
             f"the model knows the labels {listed(served.labels)}, and the project asks for "
-            f"{listed(controls.labels)}; use the project that it was trained for"
+            f"{listed(labels)}; use the project that it was trained for"
         )
     return controls
 
@@ -140,7 +152,7 @@ def predicted(fitted: Fitted, tasks: Sequence[Mapping[str, Any]], faults: list[s
     guesses = guessed(fitted, tasks, asked, faults)
     for n, task in enumerate(tasks):
         found: dict[str, Any] = {"model_version": fitted.served.version, "score": 0.0, "result": []}
-        if n in guesses:
+        if n in guesses and guesses[n].values:
             with noted(task, faults):
                 result = to_result(guesses[n].values, asked[n], fitted.controls)
                 found |= {"score": share(guesses[n].score), "result": result}
@@ -154,7 +166,8 @@ def guessed(
     served, controls = fitted.served, fitted.controls
 
     def ask(fields: Sequence[Mapping[str, Any]]) -> list[Guess]:
-        return guess(served.engine, controls.shape, fields, controls.labels, served.version)
+        guesses: list[Guess] = guess(served.engine, controls.shape, fields, controls.labels, served.version)
+        return guesses
 
     try:
         return dict(zip(asked, ask(list(asked.values())) if asked else [], strict=True))
