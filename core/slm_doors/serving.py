@@ -51,7 +51,7 @@ def serve(
         host, port = listening.getsockname()[:2]
         print(
             f"{found.name} ({found.model.format}, engine {choice.name}) at http://{host}:{port}  (Ctrl-C ends)",
-            *(f"  {path} is served too" for path in app.mounts),
+            *(f"  and http://{host}:{port}{path}" for path in app.mounts),
             sep="\n",
             flush=True,
         )

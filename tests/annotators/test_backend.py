@@ -12,14 +12,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
 from attrs import frozen
 
-from slm.plugin import Interface
-from slm_models.template import PLAIN, write_interface
+from slm.plugin import Engine, Hardware, Interface, Model, SlmError
+from slm_annotators.backing.guessing import open_models, version_of
+from slm_engines.transformers import Transformers
+from slm_models.template import PLAIN, read_interface, write_interface
 
 WORDS = {"lights": "lamp bulb dim bright", "music": "song album band tune", "weather": "rain snow wind cold"}
 PIPELINE = """
@@ -128,13 +131,18 @@ def sorter(trained: Path) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
-def writer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A small qa model with weights drawn at random, served from its bare folder."""
-    with serving(decoder(tmp_path_factory.mktemp("models") / "writer")) as found:
+def writer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small qa model with weights drawn at random."""
+    return decoder(tmp_path_factory.mktemp("models") / "writer")
+
+
+@pytest.fixture(scope="session")
+def writer(writer_folder: Path) -> Iterator[Running]:
+    with serving(writer_folder) as found:
         yield found
 
 
-def decoder(folder: Path) -> Path:
+def decoder(folder: Path, seed: int = 3) -> Path:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -148,7 +156,7 @@ def decoder(folder: Path) -> Path:
         vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(["the cat and the dog and the rain"], trainer)
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
         num_attention_heads=4, max_position_embeddings=256, bos_token_id=0, eos_token_id=1, pad_token_id=1,
@@ -376,7 +384,7 @@ def test_what_a_web_form_could_send_is_refused(sorter: Running) -> None:
 
 
 def test_a_request_of_ten_megabytes_is_answered_and_one_over_the_bound_is_not(sorter: Running) -> None:
-    sent = tasks(*["please song " + "x" * 5000] * 2000)
+    sent = [{"id": n, "data": {"text": "please song", "note": "x" * 5000}} for n in range(2000)]
     found = httpx.post(f"{sorter.backend}/predict", json=asked(CLASSES, sent), timeout=300)
     assert len(found.json()["results"]) == 2000
     too_much = b" " * (65 << 20)
@@ -421,11 +429,45 @@ def test_only_the_key_opens_and_label_studio_sends_it_as_a_password(project: Any
         assert "sésame" not in found.said()
 
 
-def test_the_version_stays_while_the_model_does(sorter: Running, trained: Path) -> None:
-    with serving(trained.parent / "runs" / next((trained.parent / "runs").glob("sorter-*")).name) as again:
-        assert again.get("/versions").json() == again.get("/versions").json()
-        assert again.get("/versions").json()["versions"][0].startswith("sorter@")
-        assert "/label-studio is served too" in again.out.read_text()
+def opened(folder: Path) -> Engine:
+    return Transformers().engine(Model(folder, "transformers", read_interface(folder)), Hardware(cores=2))
+
+
+def test_the_version_stays_while_the_model_does(trained: Path, writer_folder: Path) -> None:
+    (run,) = (trained.parent / "runs").glob("sorter-*")
+    for folder in (writer_folder, run / "model"):
+        engine, again = opened(folder), opened(folder)
+        assert version_of("a", engine) == version_of("a", again)
+        assert version_of("b", engine) == version_of("a", engine).replace("a@", "b@")
+        engine.close()
+        again.close()
+
+
+def test_a_model_trained_anew_has_another_version(tmp_path: Path, writer_folder: Path) -> None:
+    engines = [opened(writer_folder), opened(decoder(tmp_path / "writer", seed=4))]
+    assert len({version_of("a", engine) for engine in engines}) == 2
+    for engine in engines:
+        engine.close()
+
+
+def test_of_several_models_the_one_that_fits_the_project_answers(trained: Path, writer_folder: Path) -> None:
+    (run,) = (trained.parent / "runs").glob("sorter-*")
+    engines = {"writer": opened(writer_folder), "sorter": opened(run / "model")}
+    models = open_models(engines, 32)
+    assert models.version(CLASSES).startswith("sorter@")
+    assert models.version(QA).startswith("writer@")
+    assert models.version("").startswith("writer@")
+    several = CLASSES.replace("single-radio", "multiple")
+    (found,) = models.predict(tasks("please song"), several, Event())
+    assert found["model_version"].startswith("sorter@")
+    assert found["result"][0]["value"]["choices"]
+    with pytest.raises(SlmError, match=r"writer@\w+ \(qa\) can't answer this project"):
+        models.version(STRANGE)
+    gone = Event()
+    gone.set()
+    assert models.predict(tasks("please song"), CLASSES, gone) == []
+    for engine in engines.values():
+        engine.close()
 
 
 def test_a_server_that_is_stopped_stops_its_training(trained: Path) -> None:
