@@ -10,13 +10,13 @@ from typing import Any
 from slm.plugin import SlmError
 
 from .controls import Control, Controls
-from .shapes import FIELDS, VALUES, listed
+from .shapes import VALUES, listed
 
 Region = dict[str, Any]
 
 
-def to_result(values: Mapping[str, Any], fields: Mapping[str, Any], controls: Controls, item: str = "") -> list[Region]:
-    """The regions of a prediction; SlmError names the item, the control, and what it can hold.
+def to_result(values: Mapping[str, Any], fields: Mapping[str, Any], controls: Controls) -> list[Region]:
+    """The regions of a prediction; SlmError names the control and what it can hold.
 
     Text that is not guessed is that of the field: what people make of a prediction starts from its regions alone.
     """
@@ -28,46 +28,40 @@ def to_result(values: Mapping[str, Any], fields: Mapping[str, Any], controls: Co
             given = fields.get(want.field)
         if given is None or given in ("", []):
             continue
-        refuse = partial(_refuse, item or _brief(fields, controls), value, control)
         result += [
             {"from_name": control.name, "to_name": control.to, "type": control.kind, "value": made}
-            for made in MAKERS[want.kind](given, fields, control, controls, refuse)
+            for made in MAKERS[want.kind](given, fields, control, controls, partial(_unfit, value, control))
         ]
     return result
 
 
-def _refuse(item: str, value: str, control: Control, why: str) -> SlmError:
-    return SlmError(f"{item}: {value}: {why}, so control '{control.name}' can't hold it")
+def _unfit(value: str, control: Control, why: str) -> SlmError:
+    return SlmError(f"{value}: {why}, so the control '{control.name}' can't hold it")
 
 
-def _brief(fields: Mapping[str, Any], controls: Controls) -> str:
-    shown = next((fields[name] for name in FIELDS[controls.shape] if isinstance(fields.get(name), str)), "")
-    return repr(shown if len(shown) <= 40 else f"{shown[:37]}...")
-
-
-def _text(given: Any, fields: Any, control: Control, controls: Controls, refuse: Any) -> list[Region]:
+def _text(given: Any, fields: Any, control: Control, controls: Controls, unfit: Any) -> list[Region]:
     if not isinstance(given, str):
-        raise refuse(f"{given!r} is no text")
+        raise unfit(f"{given!r} is no text")
     return [{"text": [given]}]
 
 
-def _choice(given: Any, fields: Any, control: Control, controls: Controls, refuse: Any) -> list[Region]:
-    return [{"choices": [_label(given, control, controls, refuse)]}]
+def _choice(given: Any, fields: Any, control: Control, controls: Controls, unfit: Any) -> list[Region]:
+    return [{"choices": [_label(given, control, controls, unfit)]}]
 
 
-def _choices(given: Any, fields: Any, control: Control, controls: Controls, refuse: Any) -> list[Region]:
+def _choices(given: Any, fields: Any, control: Control, controls: Controls, unfit: Any) -> list[Region]:
     if isinstance(given, str):
-        raise refuse(f"{given!r} is no list of labels")
-    return [{"choices": [_label(label, control, controls, refuse) for label in dict.fromkeys(given)]}]
+        raise unfit(f"{given!r} is no list of labels")
+    return [{"choices": [_label(label, control, controls, unfit) for label in dict.fromkeys(given)]}]
 
 
-def _label(given: Any, control: Control, controls: Controls, refuse: Any) -> str:
+def _label(given: Any, control: Control, controls: Controls, unfit: Any) -> str:
     """The config's label for a label or fixed word of ours."""
     known = {control.words[label]: label for label in reversed(list(control.words))} or dict.fromkeys(
         _valid(control, controls)
     )
     if given not in known and (known or not control.options):
-        raise refuse(f"{given!r} is none of the labels in the label config ({listed(list(known))})")
+        raise unfit(f"{given!r} is none of the labels in the label config ({listed(list(known))})")
     return known.get(given) or str(given)
 
 
@@ -75,21 +69,21 @@ def _valid(control: Control, controls: Controls) -> tuple[str, ...]:
     return controls.labels if control == controls.asked else control.labels
 
 
-def _rating(given: Any, fields: Any, control: Control, controls: Controls, refuse: Any) -> list[Region]:
+def _rating(given: Any, fields: Any, control: Control, controls: Controls, unfit: Any) -> list[Region]:
     if isinstance(given, bool) or given not in (1, 2, 3, 4, 5):
-        raise refuse(f"{given!r} is no number from 1 to 5")
+        raise unfit(f"{given!r} is no number from 1 to 5")
     return [{"rating": int(given)}]
 
 
-def _spans(given: Any, fields: Mapping[str, Any], control: Control, controls: Controls, refuse: Any) -> list[Region]:
+def _spans(given: Any, fields: Mapping[str, Any], control: Control, controls: Controls, unfit: Any) -> list[Region]:
     text, made = fields["text"], []
     for span in given:
         start, end = span["start"], span["end"]
         if not 0 <= start < end <= len(text):
-            raise refuse(f"span {start}-{end} is beyond the {len(text)} characters of the text")
+            raise unfit(f"span {start}-{end} is beyond the {len(text)} characters of the text")
         if span.get("text", text[start:end]) != text[start:end]:
-            raise refuse(f"span {start}-{end} is {span['text']!r}, and the text there {text[start:end]!r}")
-        label = _label(span["label"], control, controls, refuse)
+            raise unfit(f"span {start}-{end} is {span['text']!r}, and the text there {text[start:end]!r}")
+        label = _label(span["label"], control, controls, unfit)
         made.append({"start": start, "end": end, "text": text[start:end], "labels": [label]})
     return made
 

@@ -27,6 +27,8 @@ def to_data(item: Item, controls: Controls) -> dict[str, Any]:
             written(item.fields.get(name), place) if name == "dialogue" else {place.key: item.fields.get(name) or ""}
         )
     if controls.asked and controls.asked.options:
+        if not controls.labels:
+            raise SlmError(f"label config: its labels are those in each task's ${controls.asked.options}; state labels")
         data[controls.asked.options] = [{"value": label} for label in controls.labels]
     own = {"id": item.key, "source": item.source}
     if strange := [key for key in controls.unfilled if key not in own]:
