@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from slm.plugin import SlmError
 
@@ -28,13 +28,28 @@ from .keys import is_personal, lifetime
 RETRIES = 4
 BUSY = (429, 502, 503, 504)
 PATIENCE = 60.0
+"""Seconds that a server may ask to wait for."""
+CONNECT = 10.0
 EARLY = 60.0
 """Seconds before an access token's end at which a new one is asked for."""
 
 
+@frozen
+class Ask:
+    """A request; `what` says in an error what was being done."""
+
+    method: str
+    path: str
+    what: str
+    params: Mapping[str, Any]
+    content: bytes | None = field(default=None, repr=False)
+    timeout: float | None = None
+
+
 @define(eq=False)
 class Client:
-    """The way to one server. `met` says whether it has answered before."""
+    """The way to one server. `met` says whether it has answered before, `clock` the time it told last; `access` is good
+    until `due`."""
 
     url: str
     key: str = field(repr=False)
@@ -46,10 +61,10 @@ class Client:
 
     def get(self, path: str, what: str, **params: Any) -> Any:
         """The JSON at a path; asked for again after failures that may pass."""
-        pause = 0.5
+        ask, pause = Ask("GET", path, what, params), 0.5
         for left in range(RETRIES, -1, -1):
             try:
-                return self._told(self._sent("GET", path, what, params, None, None), what)
+                return self._told(self._allowed(ask), ask)
             except Refusal as failure:
                 wait = self._pause(failure, pause)
                 if wait is None or not left:
@@ -66,78 +81,62 @@ class Client:
             content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode() if body is not None else None
         except ValueError as error:
             raise SlmError(f"{self.url}: {what}: can't be written as JSON ({error}); mend the data") from None
-        return self._told(self._sent(method, path, what, params, content, timeout), what)
+        ask = Ask(method, path, what, params, content, timeout)
+        return self._told(self._allowed(ask), ask)
 
     def close(self) -> None:
         self.http.close()
 
     def _pause(self, failure: Refusal, pause: float) -> float | None:
         """The seconds after which a GET may do better; None where it won't."""
-        if failure.status in BUSY:
-            return None if failure.wait > PATIENCE else failure.wait or pause * random.uniform(0.5, 1.0)
-        again = is_locked(failure.detail) or (failure.broke and self.met)
-        return pause * random.uniform(0.5, 1.0) if again else None
+        if failure.wait > PATIENCE:
+            return None
+        again = failure.status in BUSY or failure.unsaid or is_locked(failure.detail) or (failure.broke and self.met)
+        return (failure.wait or pause * random.uniform(0.5, 1.0)) if again else None
 
-    def _sent(
-        self, method: str, path: str, what: str, params: Mapping[str, Any], content: bytes | None, timeout: float | None
-    ) -> Any:
-        reply = self._once(method, path, what, params, content, timeout)
+    def _allowed(self, ask: Ask) -> Any:
+        """The answer, with a new access token where the old one was refused."""
+        reply = self._sent(ask, self._authorization())
         if reply.status_code == 401 and self.access:
             self.access = ""
-            reply = self._once(method, path, what, params, content, timeout)
+            reply = self._sent(ask, self._authorization())
         return reply
 
-    def _once(
-        self, method: str, path: str, what: str, params: Mapping[str, Any], content: bytes | None, timeout: float | None
-    ) -> Any:
-        headers = {"authorization": self._authorization(), "content-type": "application/json"}
-        return self._asked(method, path, what, headers, params, content, timeout)
-
-    def _asked(
-        self,
-        method: str,
-        path: str,
-        what: str,
-        headers: Mapping[str, str],
-        params: Mapping[str, Any],
-        content: bytes | None,
-        timeout: float | None,
-    ) -> Any:
+    def _sent(self, ask: Ask, authorization: str) -> Any:
         import httpx
 
-        limits = {} if timeout is None else {"timeout": httpx.Timeout(timeout, connect=10)}
+        headers = {"content-type": "application/json"} | ({"authorization": authorization} if authorization else {})
+        limits = {} if ask.timeout is None else {"timeout": httpx.Timeout(ask.timeout, connect=CONNECT)}
+        given = {"params": dict(ask.params)} if ask.params else {}
         try:
             reply = self.http.request(
-                method, self.url + path, headers=headers, params=params or None, content=content, **limits
+                ask.method, self.url + ask.path, headers=headers, content=ask.content, **given, **limits
             )
-        except httpx.TransportError as error:
-            raise unreached(self.url, what, error) from None
+        except httpx.RequestError as error:
+            raise unreached(self.url, ask.what, error) from None
         self.met = True
         self.clock = reply.headers.get("date", "")
         return reply
 
-    def _told(self, reply: Any, what: str) -> Any:
+    def _told(self, reply: Any, ask: Ask) -> Any:
         if not 200 <= reply.status_code < 300:
-            raise refusal(self.url, what, reply, is_personal(self.key))
+            raise refusal(self.url, ask.what, reply, is_personal(self.key))
         if reply.status_code == 204 or not reply.content:
             return None
         try:
             return reply.json()
         except ValueError:
             kind = reply.headers.get("content-type", "no type").partition(";")[0]
-            raise Refusal(f"{self.url}: {what}: the answer is not Label Studio's ({kind}); check url") from None
+            raise Refusal(f"{self.url}: {ask.what}: the answer is not Label Studio's ({kind}); check url") from None
 
     def _authorization(self) -> str:
         if not is_personal(self.key):
             return f"Token {self.key}"
         if not self.access or time.monotonic() > self.due:
-            body = json.dumps({"refresh": self.key}).encode()
-            what = "logging in"
-            headers = {"content-type": "application/json"}
-            reply = self._asked("POST", "/api/token/refresh/", what, headers, {}, body, None)
-            told = self._told(reply, what)
+            ask = Ask("POST", "/api/token/refresh/", "logging in", {}, json.dumps({"refresh": self.key}).encode())
+            told = self._told(self._sent(ask, ""), ask)
             if not isinstance(told, dict) or not isinstance(told.get("access"), str):
-                raise Refusal(f"{self.url}: {what}: the answer is not Label Studio's; check url")
+                raise Refusal(f"{self.url}: {ask.what}: the answer is not Label Studio's; check url")
             self.access = told["access"]
             self.due = time.monotonic() + max(lifetime(self.access) - EARLY, 30.0)
         return f"Bearer {self.access}"
@@ -156,7 +155,7 @@ def open_client(url: str, key: str, verify: bool | str, timeout: float, folder: 
     http = httpx.Client(
         verify=trusted(verify, folder) if secure else False,
         headers=headers,
-        timeout=httpx.Timeout(timeout, connect=10),
+        timeout=httpx.Timeout(timeout, connect=CONNECT),
         cookies=CookieJar(
             DefaultCookiePolicy(allowed_domains=[])
         ),  # a session's cookie would be asked for its CSRF token

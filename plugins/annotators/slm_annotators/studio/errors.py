@@ -15,11 +15,13 @@ AGAIN = "run it again: what is there is asked for first"
 
 class Refusal(SlmError):
     """A request that came to nothing. `status` is the server's answer, 0 where there was none; `wait` the seconds that
-    it asks for; `broke` whether the connection did."""
+    it asks for; `broke` whether the connection did; `unsaid` whether the server failed without a reason, as it does
+    where its SQLite database is locked before the request is looked at."""
 
     def __init__(self, text: str, status: int = 0, detail: str = "", wait: float = 0, broke: bool = False) -> None:
         super().__init__(text)
         self.status, self.detail, self.wait, self.broke = status, detail, wait, broke
+        self.unsaid = status == 500 and not detail
 
 
 def refusal(place: str, what: str, reply: Any, personal: bool) -> Refusal:
@@ -48,6 +50,8 @@ def _say(status: int, detail: str, reply: Any, personal: bool) -> str:
         return f"too many requests (429); wait a little, then {AGAIN}"
     if status == 404:
         return f"there is no such thing (404{told}); it may have been deleted, or url is not Label Studio's"
+    if status >= 500 and not detail:
+        return f"the server failed ({status}); perhaps its SQLite database is locked by other work; {AGAIN}"
     if status >= 500:
         return f"the server failed ({status}{told}); its log says why; {AGAIN}"
     return f"the server refuses ({status}{told})"
@@ -105,7 +109,10 @@ def shown(url: str) -> str:
 
 def unreached(place: str, what: str, error: Exception) -> Refusal:
     """The error for a request that got no answer (httpx.TransportError)."""
-    broke = not any(isinstance(each, ssl.SSLError) for each in causes(error))
+    import httpx
+
+    slow = isinstance(error, httpx.TimeoutException)
+    broke = not slow and not any(isinstance(each, ssl.SSLError) for each in causes(error))
     return Refusal(f"{place}: {what}: {_why(error)}", broke=broke)
 
 
