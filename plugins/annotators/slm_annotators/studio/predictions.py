@@ -57,12 +57,11 @@ def _choices(given: Any, fields: Any, control: Control, controls: Controls, unfi
 
 def _label(given: Any, control: Control, controls: Controls, unfit: Any) -> str:
     """The config's label for a label or fixed word of ours."""
-    known = {control.words[label]: label for label in reversed(list(control.words))} or dict.fromkeys(
-        _valid(control, controls)
-    )
+    known = {word: label for label in control.labels[::-1] if (word := control.words.get(label))}
+    known = dict(reversed(known.items())) or {label: label for label in _valid(control, controls)}
     if given not in known and (known or not control.options):
         raise unfit(f"{given!r} is none of the labels in the label config ({listed(list(known))})")
-    return known.get(given) or str(given)
+    return known.get(given, str(given))
 
 
 def _valid(control: Control, controls: Controls) -> tuple[str, ...]:
