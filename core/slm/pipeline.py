@@ -89,7 +89,7 @@ class AnnotateKeys(NamedKeys):
     labels: tuple[str, ...] = field(default=(), metadata={"help": "Labels to choose from; those in the data if none."})
     id: str = field(default="", metadata={"help": "The kept column that names a record for good."})
     splits: tuple[str, ...] = field(default=("train",), metadata={"help": "Which splits go to people."})
-    select: Literal["all", "random", "uncertain", "diverse", "disagreement"] = field(
+    select: Literal["all", "random", "uncertain", "diverse", "mixed", "disagreement"] = field(
         default="all", metadata={"help": "Which of the records that people don't have yet are sent first."}
     )
     limit: int | None = field(default=None, metadata={"help": "The most records to send at once."})

@@ -27,6 +27,7 @@ create index entries_digest on entries (digest);
 create table answers (id integer primary key, number integer, annotator text, created text, updated text, seconds real,
                       skipped integer, said text, fault text);
 create index answers_number on answers (number);
+create table moved (number integer primary key, source text);
 create table guesses (key text, model text, score real, said text, primary key (key, model)) without rowid;
 """
 
@@ -165,13 +166,14 @@ class Mirror:
     def clear(self) -> None:
         """Forget everything: the project is another one."""
         with self.transaction():
-            for table in ("facts", "entries", "answers", "guesses"):
+            for table in ("facts", "entries", "answers", "guesses", "moved"):
                 self.base.execute(f"delete from {table}")
 
     def places(self) -> Iterator[Place]:
         """All entries, as far as matching asks."""
         rows = self.base.execute(
-            "select number, key, digest, source, fields, pushed, since, updated from entries order by number"
+            "select number, key, digest, coalesce(moved.source, entries.source), fields, pushed, updated "
+            "from entries left join moved using (number) order by number"
         ).fetchall()
         counted = dict(
             self.base.execute(
@@ -179,21 +181,27 @@ class Mirror:
                 "where not skipped and answers.updated >= since group by number"
             )
         )
-        for number, key, said, source, fields, pushed, _, updated in rows:
+        for number, key, said, source, fields, pushed, updated in rows:
             edited = digest(json.loads(fields)) != pushed
             yield Place(number, key, said, source, edited, counted.get(number, 0), updated)
+
+    def moved(self, sources: Mapping[int, str]) -> None:
+        """Note where the records of entries stand now: what is edited next is known by its place."""
+        with self.transaction():
+            self.base.executemany("insert or replace into moved values (?, ?)", sources.items())
 
     def entry(self, number: int) -> Entry:
         """One entry, without its answers."""
         row = self.base.execute("select * from entries where number = ?", [number]).fetchone()
         return Entry(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], since=row[7])
 
-    def figures(self, since: str) -> tuple[int, int, int]:
-        """How many entries and answers are known, and how many entries changed since, or were sent and not read."""
-        asked = "select count(*) from entries where updated >= ? or updated = ''"
-        (changed,) = self.base.execute(asked, [since]).fetchone()
+    def figures(self, since: str) -> tuple[int, int, int, str]:
+        """How many entries and answers are known, how many entries changed since, or were sent and not read, and the
+        newest change of those."""
+        asked = "select count(*), coalesce(max(updated), '') from entries where updated >= ? or updated = ''"
+        changed, newest = self.base.execute(asked, [since]).fetchone()
         counts = self.counts()
-        return counts.entries, counts.answers, changed
+        return counts.entries, counts.answers, changed, newest
 
     def dated(self, moment: str) -> None:
         """Give entries that were sent and not read since the time at which sending began."""

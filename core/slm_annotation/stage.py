@@ -101,7 +101,7 @@ def together(splits: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 def picker(how: str, limit: int | None, seed: int) -> Pick:
     """What is sent first, where no model has an opinion."""
-    if how in ("uncertain", "disagreement"):
+    if how in ("uncertain", "mixed", "disagreement"):
         raise SlmError(f"annotate.select: '{how}' needs a model's opinion: slm annotate push --model RUN, or the loop")
     if how == "all":
         return lambda items: items[:limit]

@@ -57,11 +57,12 @@ def pull(project: Project, mirror: Mirror, say: Say = silent) -> Changes:
     return changes
 
 
-def figures(project: Project, since: str | None) -> tuple[tuple[int, int, int], str]:
-    """How many entries and answers there are, how many entries changed since; and the project's clock before it."""
+def figures(project: Project, since: str | None) -> tuple[tuple[int, int, int, str], str]:
+    """How many entries and answers there are, how many entries changed since, and the newest change of those; and the
+    project's clock before it."""
     recent = project.recent(since)
     counts = project.counts()
-    return (counts.entries, counts.answers, recent.changed), recent.now
+    return (counts.entries, counts.answers, recent.changed, recent.newest if recent.changed else ""), recent.now
 
 
 def earlier(moment: str) -> str:
@@ -109,6 +110,7 @@ def push(
     """
     changes = settle(project, mirror) + pull(project, mirror, say)
     match = matched(items, list(mirror.places()), named)
+    mirror.moved({place.number: item.source for item, place in match.same if item.source != place.source})
     begun = project.recent(None).now
     conflicts = []
     for item, place in match.changed:
@@ -171,7 +173,7 @@ def caught_up(project: Project, mirror: Mirror, begun: str) -> Changes:
     since = earlier(begun)
     there, now = figures(project, since)
     changes = read_changed(project, mirror, since, answered=True)
-    alike = there == mirror.figures(since)
+    alike = there[:3] == mirror.figures(since)[:3]
     changes += read_changed(project, mirror, earlier(now) if alike else since)
     mirror.dated(begun)
     mirror.note(since=earlier(now))

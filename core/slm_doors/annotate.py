@@ -25,7 +25,7 @@ Sets = Annotated[list[str], typer.Option("--set", help="Override a key: annotate
 Runs = Annotated[Path | None, typer.Option("--runs", help="Where runs are kept (default: runs beside the pipeline).")]
 Model = Annotated[Path | None, typer.Option("--model", help="A run or model whose guesses are sent along.")]
 Prefer = Annotated[str, typer.Option(help="Whose content stands where both sides changed: local, remote or newest.")]
-Select = Annotated[str, typer.Option(help="What goes first: all, random, uncertain, diverse or disagreement.")]
+Select = Annotated[str, typer.Option(help="What goes first: all, random, uncertain, diverse, mixed or disagreement.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="The most records to send.")]
 To = Annotated[Path | None, typer.Option(help="Write the records to this file.")]
 
@@ -93,7 +93,6 @@ def sync(
 def status(pipeline: File, set_: Sets = [], runs: Runs = None) -> None:  # noqa: B006
     """Say what is done, waiting, skipped and disputed, by annotator; and the model against the people."""
     from slm_annotation.standing import describe, standing
-
     from slm_annotation.syncing import pull
 
     annotated = planned(pipeline, set_, runs)
@@ -110,7 +109,9 @@ def loop(
     budget: Annotated[int, typer.Option(min=1, help="Labels in all.")] = 1000,
     batch: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 100,
     patience: Annotated[int, typer.Option(min=1, help="Rounds without gain that end it.")] = 3,
-    select: Annotated[str, typer.Option(help="How records are chosen: uncertain, diverse or random.")] = "uncertain",
+    select: Annotated[
+        str, typer.Option(help="How records are chosen: uncertain, diverse, mixed or random.")
+    ] = "uncertain",
     beside_random: Annotated[
         bool, typer.Option("--beside-random", help="Choose as many at random too, and show both curves.")
     ] = False,
@@ -123,8 +124,8 @@ def loop(
     from slm_annotation.looping import curve
     from slm_doors.looping import Loop, Terms
 
-    if select not in ("uncertain", "diverse", "random"):
-        raise SlmError(f"--select {select}: say one of uncertain, diverse, random")
+    if select not in ("uncertain", "diverse", "mixed", "random"):
+        raise SlmError(f"--select {select}: say one of uncertain, diverse, mixed, random")
     arms = (select, "random") if beside_random and select != "random" else (select,)
     annotated = planned(pipeline, set_, runs)
     with shown() as (show, say):
@@ -148,7 +149,7 @@ def checked(chosen: dict[str, Any]) -> dict[str, Any]:
     """The options; SlmError for a word that is none of theirs."""
     words = {
         "prefer": ("", "local", "remote", "newest"),
-        "select": ("", "all", "random", "uncertain", "diverse", "disagreement"),
+        "select": ("", "all", "random", "uncertain", "diverse", "mixed", "disagreement"),
     }
     for name, allowed in words.items():
         if chosen[name] not in allowed:
