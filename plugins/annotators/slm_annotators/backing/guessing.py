@@ -90,14 +90,14 @@ def open_models(engines: Mapping[str, Engine], block: int) -> Models:
 
 
 def version_of(name: str, engine: Engine) -> str:
-    """Names a model and its state: the digest is of what it says of fixed texts, to three figures, so it is another
-    once the model was trained anew, and the same wherever that model is served."""
+    """Names a model and its state: the digest is of the logarithms of the probabilities that it gives fixed texts, to
+    two places, so it is another once the model was trained anew, and the same wherever that model is served."""
     interface, prompter = engine.prompter.interface, engine.prompter
     if interface.task == "classification":
         rows = [[math.log(max(p, 1e-30)) for p in row] for row in engine.classify(PROBES)]
     else:
         rows = engine.score([prompter.encode(text)[: interface.context] for text in PROBES])
-    said = [interface.task, interface.labels, [[f"{value:.3g}" for value in row] for row in rows]]
+    said = [interface.task, interface.labels, [[round(value, 2) + 0.0 for value in row] for row in rows]]
     return f"{name}@{blake2b(json.dumps(said).encode(), digest_size=4).hexdigest()}"
 
 
