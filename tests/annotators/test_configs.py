@@ -214,6 +214,13 @@ EDITS = """<Text name="ctx" value="$passage"/><TextArea name="q" toName="ctx" va
             {"response": "new"},
         ),
         (
+            view('<Paragraphs name="d" value="$talk"/><TextArea name="new" toName="d"/>'),
+            {},
+            "chat",
+            {"dialogue": "talk", "response": "response"},
+            {"response": "new"},
+        ),
+        (
             view(TEXT, '<TextArea name="new" toName="shown" value="$text"/>'),
             {},
             "completion",
@@ -273,12 +280,12 @@ def test_words_of_the_users_own_are_said_by_map() -> None:
         (view(TEXT, ONE.format("x").replace("name=", 'allowNested="true" name=', 1)), "classification", {}, ["nested"]),
         (view('<Text name="t" value="$t"/><TextArea name="a" toName="t" value="$t"/>'), "qa", {}, ["'question'"]),
         (view('<Text name="shown" value="$t" valueType="url"/>', ONE.format("x")), "classification", {}, ["valueType"]),
-        (view(PAIR, '<Pairwise name="p" toName="l,r"/>'), "preference", {}, ["'choice'", "Pairwise 'p'"]),
+        (view(PAIR, '<Pairwise name="p" toName="l,r"/>'), "preference", {}, ["'choice'", "'p': a Pairwise has no tie"]),
         (
             view(TEXT, '<Taxonomy name="x" toName="shown"><Choice value="a"/></Taxonomy>'),
             "classification",
             {},
-            ["Taxonomy 'x'"],
+            ["'x': slm reads no Taxonomy"],
         ),
         (view(ONE.format("x")), "classification", {}, ["toName", "shown"]),
         ("<View><Text", "classification", {}, ["label config"]),

@@ -15,6 +15,7 @@ from .tags import Asked, Shown, Tags, read_tags
 
 ORDER = ("qa", "preference", "chat", "completion", "spans", "multilabel", "classification")
 """Shapes in the order in which they are looked for: what asks for more comes first."""
+NEAR = {"pairwise": "a Pairwise has no tie", "taxonomy": "slm reads no Taxonomy"}
 TEXTS = ("text", "hypertext", "paragraphs")
 
 
@@ -202,9 +203,9 @@ class _Reading:
 
     def _near(self, want: Want) -> str:
         """Why controls of about this kind are not what is needed."""
-        kind = {"choice": "choices"}.get(want.kind, want.kind)
-        near = [(each.name, self._unfit(each, want)) for each in self.tags.asked.values() if each.kind == kind]
-        found = [f"'{name}': {why or 'its choices are others'}" for name, why in near]
+        kinds = ("choices", "pairwise", "taxonomy") if want.kind in ("choice", "choices") else (want.kind,)
+        near = [(each, self._unfit(each, want)) for each in self.tags.asked.values() if each.kind in kinds]
+        found = [f"'{each.name}': {NEAR.get(each.kind) or why or 'its choices are others'}" for each, why in near]
         return f"; {', '.join(found)}" if found else ""
 
     def _words(self, asked: Asked, want: Want) -> dict[str, str]:
@@ -232,7 +233,9 @@ class _Reading:
         the only object left that can show it."""
         shown = self._shown_as(name, found)
         key = shown if isinstance(shown, str) else shown.key if shown else ""
-        if not key and (name in OPTIONAL or (self.shape, name) == ("preference", "dialogue")):
+        if not key and (
+            name in OPTIONAL or (self.shape, name) == ("preference", "dialogue") or self._is_new(name, found)
+        ):
             return Place(name, "turns" if name == "dialogue" else "text")
         if not key:
             raise SlmError(
@@ -241,6 +244,12 @@ class _Reading:
             )
         self.taken.add(key)
         return _placed(name, key, self.tags)
+
+    def _is_new(self, name: str, found: Mapping[str, Asked]) -> bool:
+        """Whether people write the field from nothing: its empty TextArea is all that they are asked for."""
+        return len(self.tags.asked) == 1 and any(
+            value in found and want.field == name != "text" for value, want in VALUES[self.shape].items()
+        )
 
     def _shown_as(self, name: str, found: Mapping[str, Asked]) -> Shown | str | None:
         stated = self.mapping.get(name, "")

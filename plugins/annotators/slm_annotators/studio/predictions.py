@@ -57,11 +57,12 @@ def _choices(given: Any, fields: Any, control: Control, controls: Controls, unfi
 
 def _label(given: Any, control: Control, controls: Controls, unfit: Any) -> str:
     """The config's label for a label or fixed word of ours."""
-    known = {word: label for label in control.labels[::-1] if (word := control.words.get(label))}
-    known = dict(reversed(known.items())) or {label: label for label in _valid(control, controls)}
-    if given not in known and (known or not control.options):
-        raise unfit(f"{given!r} is none of the labels in the label config ({listed(list(known))})")
-    return known.get(given, str(given))
+    valid = _valid(control, controls)
+    if control.words:
+        valid = tuple(word for label in control.labels if (word := control.words.get(label)))
+    if given not in valid and (valid or not control.options):
+        raise unfit(f"{given!r} is none of the labels in the label config ({listed(valid)})")
+    return next((label for label in control.labels if control.words.get(label) == given), str(given))
 
 
 def _valid(control: Control, controls: Controls) -> tuple[str, ...]:

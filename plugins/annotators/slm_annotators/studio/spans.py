@@ -21,18 +21,17 @@ def read_span(value: Mapping[str, Any], text: str) -> tuple[int, int]:
     """
     start, end = _bounds(value)
     said = value.get("text")
-    readings = list(_readings(text, start, end))
-    if not isinstance(said, str):
-        found = readings[:1] if readings and readings[0] == (start, end) else []
-    else:
+    inside = 0 <= start < end <= len(text)
+    if inside and (not isinstance(said, str) or text[start:end] == said):
+        return start, end
+    if isinstance(said, str):
+        readings = list(_readings(text, start, end))
         exact = [each for each in readings if text[slice(*each)] == said]
         found = exact or [each for each in readings if _bare(text[slice(*each)]) == _bare(said) != ""]
-    if not found:
-        there = (
-            f"'{_brief(text[start:end])}'" if 0 <= start < end <= len(text) else f"beyond its {len(text)} characters"
-        )
-        raise SlmError(f"span {start}-{end} '{_brief(said or '')}': the text there is {there}")
-    return found[0]
+        if found:
+            return found[0]
+    there = f"'{_brief(text[start:end])}'" if inside else f"beyond its {len(text)} characters"
+    raise SlmError(f"span {start}-{end} '{_brief(said or '')}': the text there is {there}")
 
 
 def _bounds(value: Mapping[str, Any]) -> tuple[int, int]:
@@ -54,7 +53,8 @@ def _readings(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The places that the offsets may mean, the likeliest first."""
     if 0 <= start < end <= len(text):
         yield start, end
-    for width in (_utf16, _one_line_end):
+    other = [(_utf16, max(text, default="") > "\uffff"), (_one_line_end, "\r\n" in text)]
+    for width in [width for width, differs in other if differs]:
         at = {place: number for number, place in reversed(list(enumerate(_places(text, width))))}
         if start in at and end in at and at[start] < at[end]:
             yield at[start], at[end]
