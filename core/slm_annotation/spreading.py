@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -20,15 +21,20 @@ POOL = 20_000  # the most items that are compared at once: 20 MB of vectors
 ROUNDS = 1000  # after which several are chosen at a time
 SAMPLE = 5000  # texts that tell how rare a feature is
 FEW = 128  # covered items compared at once
+BLOCK = 512  # points compared with all middles at once
+ITERATIONS = 8  # of k-means: it hardly moves after
+WORK = 20_000_000_000  # multiplications after which it stops sooner
+ALIKE = 1e-5  # a squared distance that is nothing but rounding
 
 
 def spread(items: Sequence[Item], limit: int, seed: int, covered: Sequence[Item] = ()) -> list[Item]:
-    """At most `limit` items, each drawn with a chance that grows with its squared distance from the nearest of those
-    drawn before and those covered (k-means++: D. Arthur, S. Vassilvitskii, 2007).
+    """At most `limit` items that stand for the others: k-means clusters what is there, and of each cluster the item
+    nearest to its middle is taken, those of the largest first. What is nearer to a covered item than to any middle
+    belongs to no cluster.
 
-    Taking the farthest each time (k-center) finds the oddest texts instead. Of more items than POOL and more than four
-    times the limit, the first so many are looked at: put them in an order by lot. Distance is that of unit vectors of
-    TF-IDF over words and runs of three characters, hashed into WIDTH numbers.
+    The first middles are drawn far from each other and from what is covered (k-means++: D. Arthur, S. Vassilvitskii,
+    2007). Those drawn are the oddest texts rather than the usual ones, so they are not taken as they are. Of more items
+    than POOL and more than four times the limit, the first so many are looked at: put them in an order by lot.
     """
     import numpy as np
 
@@ -37,41 +43,68 @@ def spread(items: Sequence[Item], limit: int, seed: int, covered: Sequence[Item]
     pool, near_to = items[: max(POOL, 4 * limit)], covered[-POOL:]
     table = vectors([shown(item) for item in [*pool, *near_to]])
     points, known = table[: len(pool)], table[len(pool) :]
-    near = np.full(len(pool), 2.0, dtype=np.float32)
+    likeness = np.full(len(pool), -1.0, dtype=np.float32)
     for at in range(0, len(known), FEW):
-        closer(near, points, known[at : at + FEW])
+        np.maximum(likeness, (points @ known[at : at + FEW].T).max(axis=1), out=likeness)
+    chosen = middles(points, apart(points, likeness, limit, seed), likeness)
+    left = iter(sorted(set(range(len(pool))) - set(chosen)))
+    return [pool[n] for n in [*chosen, *islice(left, limit - len(chosen))]]
+
+
+def apart(points: NDArray[Any], likeness: NDArray[Any], count: int, seed: int) -> list[int]:
+    """At most `count` places, each drawn with a chance that is its squared distance from the nearest of those drawn
+    before, or of what `likeness` (cosines) is to; fewer where nothing is left that differs."""
+    import numpy as np
+
     random = np.random.default_rng(seed)
-    chosen: list[int] = []
-    while len(chosen) < limit:
-        some = draw(near, min(-(-limit // ROUNDS), limit - len(chosen)), random)
-        if not some:  # what is left is all like something chosen: take it as it comes
-            taken = set(chosen)
-            chosen += [n for n in range(len(pool)) if n not in taken][: limit - len(chosen)]
+    near = 2 - 2 * likeness
+    drawn: list[int] = []
+    while len(drawn) < count:
+        near[near < ALIKE] = 0
+        steps = np.cumsum(near, dtype=np.float64)
+        if steps[-1] <= 0:
             break
-        chosen += some
-        closer(near, points, points[some])
-        near[some] = 0
-    return [pool[n] for n in chosen]
+        some = np.searchsorted(steps, random.random(min(-(-count // ROUNDS), count - len(drawn))) * steps[-1], "right")
+        new = [int(n) for n in np.unique(np.minimum(some, len(near) - 1)) if near[n] > 0]
+        np.minimum(near, 2 - 2 * (points @ points[new].T).max(axis=1), out=near)
+        near[new] = 0
+        drawn += new
+    return drawn
 
 
-def draw(chances: NDArray[Any], count: int, random: Any) -> list[int]:
-    """At most `count` different places, each by its chance."""
+def middles(points: NDArray[Any], first: Sequence[int], likeness: NDArray[Any]) -> list[int]:
+    """The place nearest to the middle of each cluster that k-means finds from the `first` middles, the largest cluster
+    first. Middles have unit length: likeness is their cosine (I. Dhillon, D. Modha, 2001)."""
     import numpy as np
 
-    steps = np.cumsum(chances, dtype=np.float64)
-    if steps[-1] <= 0:
+    if not first:
         return []
-    found = np.searchsorted(steps, random.random(count) * steps[-1], side="right")
-    return [int(n) for n in np.unique(np.minimum(found, len(chances) - 1)) if chances[n] > 0]
+    centers = points[list(first)]
+    for _ in range(min(ITERATIONS, max(2, WORK // (points.size * len(centers))))):
+        owner, _ = nearest(points, centers, likeness)
+        total = np.zeros((len(centers) + 1, WIDTH), dtype=np.float32)
+        np.add.at(total, owner, points)
+        length = np.linalg.norm(total[:-1], axis=1, keepdims=True)
+        centers = np.where(length > 0, total[:-1] / np.maximum(length, 1e-9), centers)
+    owner, close = nearest(points, centers, likeness)
+    order = np.lexsort((-close, owner))
+    order = order[owner[order] < len(centers)]
+    _, at, size = np.unique(owner[order], return_index=True, return_counts=True)
+    return [int(n) for n in order[at[np.argsort(-size, kind="stable")]]]
 
 
-def closer(near: NDArray[Any], points: NDArray[Any], chosen: NDArray[Any]) -> None:
-    """Lower squared distances to those from the nearest of `chosen`, where that is nearer."""
+def nearest(points: NDArray[Any], centers: NDArray[Any], likeness: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of each point the nearest middle, or their number where `likeness` to something else is more; and its cosine."""
     import numpy as np
 
-    found = 2 - 2 * (points @ chosen.T).max(axis=1)
-    found[found < 1e-5] = 0  # the same, but for rounding
-    np.minimum(near, found, out=near)
+    owner = np.empty(len(points), dtype=np.int64)
+    close = np.empty(len(points), dtype=np.float32)
+    for at in range(0, len(points), BLOCK):
+        found = points[at : at + BLOCK] @ centers.T
+        owner[at : at + BLOCK] = found.argmax(axis=1)
+        close[at : at + BLOCK] = found.max(axis=1)
+    owner[likeness > close] = len(centers)
+    return owner, close
 
 
 def shown(item: Item) -> str:
