@@ -4,71 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Literal
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from slm.plugin import SlmError
 
+from .places import Control, Controls, Place
 from .shapes import EXTERNAL, FIELDS, LABELLED, OPTIONAL, TAGS, VALUES, Want, listed
 from .tags import Asked, Shown, Tags, read_tags
+
+__all__ = ["Control", "Controls", "Place", "read_config"]
 
 ORDER = ("qa", "preference", "chat", "completion", "spans", "multilabel", "classification")
 """Shapes in the order in which they are looked for: what asks for more comes first."""
 NEAR = {"pairwise": "a Pairwise has no tie", "taxonomy": "slm reads no Taxonomy"}
 TEXTS = ("text", "hypertext", "paragraphs")
-
-
-@frozen
-class Place:
-    """Where a field lies in a task's data; turns of a dialogue as a list with these keys, or else as text."""
-
-    key: str
-    form: Literal["text", "turns"] = "text"
-    role: str = "role"
-    content: str = "content"
-
-
-@frozen
-class Control:
-    """A control that asks for a value.
-
-    labels  -- what can be answered, as results have it; empty where anything can
-    words   -- our word for a label, where the answers are fixed
-    options -- the data key with the labels of each task; empty where they stand in the config
-    starts  -- whether it starts from the field's text
-    """
-
-    name: str
-    kind: Literal["textarea", "choices", "rating", "labels"]
-    to: str
-    labels: tuple[str, ...] = ()
-    words: Mapping[str, str] = field(factory=dict)
-    options: str = ""
-
-
-@frozen
-class Controls:
-    """A label config as seen from a shape.
-
-    labels   -- that people can choose; empty for shapes without, and where each task brings its own
-    fields   -- our field -> its place in the data
-    values   -- our value -> its control
-    missing  -- values that nothing asks for, and that answers can do without
-    unfilled -- data keys that the config shows and no field fills
-    """
-
-    shape: str
-    labels: tuple[str, ...]
-    fields: Mapping[str, Place]
-    values: Mapping[str, Control]
-    missing: tuple[str, ...] = ()
-    unfilled: tuple[str, ...] = ()
-
-    @property
-    def asked(self) -> Control | None:
-        """The control that has the user's labels."""
-        return self.values.get(LABELLED.get(self.shape, ""))
 
 
 def read_config(config: str, shape: str, mapping: Mapping[str, str]) -> Controls:
@@ -126,11 +76,11 @@ class _Reading:
         known = dict.fromkeys([*FIELDS[self.shape], *VALUES[self.shape], *words])
         for name, there in self.mapping.items():
             if name not in known:
-                raise SlmError(f"map: '{name}' is no field or value of {self.shape}; it has {listed(known)}")
+                raise SlmError(f"map: '{name}' is no field or value of {self.shape}; it has {listed(list(known))}")
             if name not in words and not self._is_there(there):
                 raise SlmError(
                     f"map: {name} = '{there}': the label config has no control or data key of that name; "
-                    f"it has {self.tags}, and the keys {listed(self.tags.keys)}"
+                    f"it has {self.tags}, and the keys {listed(self.tags.keys) or 'none'}"
                 )
 
     def _is_there(self, name: str) -> bool:
@@ -223,8 +173,8 @@ class _Reading:
         if want.words and not words and not asked.options:
             lacking = listed([word for word in want.words if word not in ("tie", "fixed")])
             raise SlmError(
-                f"label config: '{asked.name}' has the choices {listed(asked.labels)}; '{value}' needs {lacking}: "
-                f"say which is which by map = {{{want.words[0]} = '...'}}"
+                f"label config: '{asked.name}' has the choices {listed(asked.labels) or 'none'}; "
+                f"'{value}' needs {lacking}; say which is which by map = {{{want.words[0]} = '...'}}"
             )
         return Control(asked.name, asked.kind, asked.to[0], asked.labels, words, asked.options)  # type: ignore[arg-type]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .controls import Place
+from .places import Place
 
 KEPT = "ext_dialogue"
 """The key that keeps the turns themselves, where people see them as one text."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from slm.plugin import SlmError
 
-from .controls import Control, Controls
+from .places import Control, Controls
 from .shapes import VALUES, listed
 
 Region = dict[str, Any]

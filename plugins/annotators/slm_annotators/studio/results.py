@@ -8,8 +8,8 @@ from typing import Any
 from slm.plugin import SlmError
 from slm_annotation.values import Item
 
-from .controls import Control, Controls, Place
 from .dialogues import read_dialogue, written
+from .places import Control, Controls, Place
 from .predictions import to_result
 from .shapes import EXTERNAL, FIELDS, VALUES, listed
 from .spans import read_span
@@ -116,7 +116,7 @@ def _known(
     labels = _labels(control, data)
     for label in chosen:
         if label not in labels:
-            raise SlmError(f"{value}: {label!r} is no longer in the label config (it has {listed(labels)})")
+            raise SlmError(f"{value}: {label!r} is no longer in the label config (it has {listed(labels) or 'none'})")
         if words and control.words.get(label) not in words:
             raise SlmError(f"{value}: {label!r} is none of {listed(words)}; say which by map = {{{words[0]} = '...'}}")
     return [control.words.get(label, label) for label in chosen]

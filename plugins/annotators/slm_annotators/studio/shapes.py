@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from slm_annotation.values import CHOICES, FLAGS, VERDICTS
+from slm_data.columns import listed as listed
 
 EXTERNAL = ("ext_id", "ext_hash", "ext_source")
 """The keys in a task's data that hold the item's key, digest and source."""
@@ -68,10 +69,3 @@ OPTIONAL = ("context",)
 """Fields that a config need not show."""
 LABELLED = {"classification": "label", "multilabel": "labels", "spans": "spans"}
 """The shapes whose labels are the user's, and the value that has them."""
-
-
-def listed(names: object) -> str:
-    """The names in a line; of very many, the first."""
-    every = [str(name) for name in names] if isinstance(names, list | tuple | dict | set | frozenset) else [str(names)]
-    shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in every[:12]]
-    return (", ".join(shown) + (f" and {len(every) - 12} more" if len(every) > 12 else "")) or "none"
