@@ -70,7 +70,8 @@ def agreement(standing: Standing) -> Iterator[str]:
     if standing.alpha.count:
         yield f"agreement on {plural(standing.shared, 'task')} that several answered: {', '.join(figures)}"
     else:
-        yield f"agreement: {plural(standing.shared, 'task')} were answered by several, without a verdict or rating"
+        were = "was" if standing.shared == 1 else "were"
+        yield f"agreement: {plural(standing.shared, 'task')} {were} answered by several, without a verdict or rating"
     for pair in standing.pairs[:PAIRS]:
         names = f"{pair.one or '(no name)'} and {pair.other or '(no name)'}"
         yield f"  {names}: Cohen's kappa {figure(pair.kappa)} on {plural(pair.items, 'task')}"
@@ -80,7 +81,7 @@ def agreement(standing: Standing) -> Iterator[str]:
 
 def figure(found: Coefficient) -> str:
     """A coefficient, or why there is none."""
-    return f"{found.value:.2f}" if found.value is not None else f"not defined ({found.why})"
+    return f"{round(found.value, 2) + 0.0:.2f}" if found.value is not None else f"not defined ({found.why})"
 
 
 def against(model: Against, shape: str) -> str:
