@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +54,14 @@ def guess(
         found = sorted_into(engine, shape, [each["text"] or "" for each in fields], labels, name)
     else:
         found = written(engine, shape, fields)
-    return [Guess(values, score, name) for values, score in found]
+    return [Guess(values, score if math.isfinite(score) else 0.0, name) for values, score in found]
 
 
 def sorted_into(engine: Engine, shape: str, texts: Sequence[str], labels: Sequence[str], name: str) -> list[Said]:
     """The likeliest of the labels asked for. What the model holds likely beside them lowers the score, since
     probabilities stay as they are; labels that it doesn't know are never guessed."""
-    known = engine.prompter.interface.labels
-    asked = [n for n, label in enumerate(known) if not labels or label in set(labels)]
+    known, wanted = engine.prompter.interface.labels, set(labels)
+    asked = [n for n, label in enumerate(known) if not wanted or label in wanted]
     if not asked:
         raise SlmError(
             f"{name}: knows none of the labels asked for ({shown(labels)}), but {shown(known)}; "
