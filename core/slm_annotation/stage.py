@@ -173,7 +173,8 @@ def applied(
             items = Items(splits[name], shape, keys["id"])
             match = matched(items, places, bool(keys["id"]))
             found = joined(splits[name], items, match, entries, shape, keys, report)
-            made[name] = datasets.Dataset.from_list(found, features=splits[name].features)
+            features = splits[name].features
+            made[name] = datasets.Dataset.from_list(found, features=features) if found else splits[name].select([])
     if not len(made["train"]):
         raise SlmError("annotate: no training record is complete yet: annotate some, then run the same command")
     return made, {**report, "sent": pushed.new, "conflicts": len(pushed.conflicts)}
