@@ -11,7 +11,6 @@ from typing import Any
 
 import attrs
 from attrs import define, field, frozen
-from slm_annotation.selecting import select
 
 from slm.errors import SlmError
 from slm.pipeline import Pipeline
@@ -23,6 +22,7 @@ from slm_annotation.mirror import Mirror
 from slm_annotation.records import answered, to_item, with_fields
 from slm_annotation.resolving import resolve
 from slm_annotation.rows import valid
+from slm_annotation.selecting import select
 from slm_annotation.stage import labels_of
 from slm_annotation.syncing import Say, pull, push
 from slm_annotation.values import Guess, Item, Project
@@ -82,22 +82,25 @@ class Loop:
         with self.annotated.opened(labels, self.show) as (project, mirror):
             for remark in project.prepare():
                 self.tell(remark)
-            guesses: dict[str, dict[str, Guess]] = {arm: {} for arm in self.terms.arms}
-            while True:
+            while not (why := self.enough()):
+                guesses = {arm: self.guessed(arm, labels) for arm in self.terms.arms if not self.asked(arm)}
                 self.ask(project, mirror, guesses)
                 for arm in self.terms.arms:
-                    if len(self.course.of(arm)) < len(self.course.chosen[arm]):
+                    if self.asked(arm):
                         self.train(arm)
-                if why := self.enough():
-                    self.tell(why)
-                    return self.course
-                for arm in self.terms.arms:
-                    guesses[arm] = self.guessed(arm, labels)
+        self.tell(why)
+        return self.course
+
+    def asked(self, arm: str) -> bool:
+        """Whether an arm has chosen a batch that it has not trained on yet."""
+        return len(self.course.chosen[arm]) > len(self.course.of(arm))
 
     def enough(self) -> str:
         """Why the loop ends; empty where it goes on."""
         main, terms = self.terms.arms[0], self.terms
         spent = len(self.course.keys(main))
+        if any(self.asked(arm) for arm in terms.arms):
+            return ""
         if spent >= min(terms.budget, len(self.items)):
             return f"the budget is spent: {spent:,} labels"
         if self.course.stands_still(main, terms.patience):
@@ -106,12 +109,11 @@ class Loop:
 
     def ask(self, project: Project, mirror: Mirror, guesses: Mapping[str, Mapping[str, Guess]]) -> None:
         """Choose each arm's next batch, send it, and wait until people are done with it."""
-        for arm in self.terms.arms:
-            if len(self.course.of(arm)) == len(self.course.chosen[arm]):
-                self.course.chosen[arm].append(self.next(arm, guesses[arm]))
+        for arm, found in guesses.items():
+            self.course.chosen[arm].append(self.next(arm, found))
         self.course.save()
         wanted = {key for arm in self.terms.arms for key in self.course.keys(arm)}
-        main = guesses[self.terms.arms[0]]
+        main = guesses.get(self.terms.arms[0], {})
 
         def pick(new: Sequence[Item]) -> list[Item]:
             return [attrs.evolve(item, guess=main.get(item.key)) for item in new if item.key in wanted]
@@ -124,12 +126,12 @@ class Loop:
         self.say(len(wanted), len(wanted), "labelled")
 
     def next(self, arm: str, guesses: Mapping[str, Guess]) -> list[str]:
-        """An arm's next batch. The first is the same for all, and drawn: there is no model yet to ask."""
+        """An arm's next batch. Where there is no model yet to ask, it is drawn: the same for all that begin so."""
         terms, seed = self.terms, self.annotated.pipeline.head.seed
         taken = set(self.course.keys(arm))
         pool = [item for key, item in self.items.items() if key not in taken]
         count = min(terms.batch, terms.budget - len(taken))
-        how = arm if guesses else RANDOM
+        how = arm if guesses or arm == "diverse" else RANDOM
         round_ = len(self.course.chosen[arm])
         return [item.key for item in select(how, pool, count, seed + round_, guesses=guesses)]
 
@@ -201,8 +203,9 @@ class Loop:
         self.tell(f"promoted: {done.folder}")
 
     def guessed(self, arm: str, labels: Sequence[str]) -> dict[str, Guess]:
-        """What an arm's newest model guesses of the records that it has no label of; nothing where it draws."""
-        if arm in (RANDOM, "diverse"):
+        """What an arm's newest model guesses of the records that it has no label of; nothing where it draws, or has no
+        model yet."""
+        if arm in (RANDOM, "diverse") or not self.course.of(arm):
             return {}
         taken = set(self.course.keys(arm))
         pool = [item for key, item in self.items.items() if key not in taken]
