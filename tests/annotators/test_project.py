@@ -343,3 +343,12 @@ def test_figures_tell_whether_anything_changed(studio: Any, opened: Open) -> Non
     after = project.recent(before.newest)
     assert (after.changed, after.newest > before.newest) == (2, True)
     assert project.recent("2099-01-01T00:00:00+02:00").newest == after.newest
+
+
+def test_pages_are_short_where_tasks_are_long(studio: Any, opened: Open) -> None:
+    project = made(opened, studio)
+    long = [Item(f"k{n}", "d", "s", {"text": "x" * 150_000}) for n in range(300)]
+    numbers = [number for at in range(0, 300, 50) for number in project.create(long[at : at + 50])]
+    pages = [[entry.number for entry in page] for page in project.changed(None)]
+    assert sorted(number for page in pages for number in page) == numbers
+    assert len(pages[1]) < 60

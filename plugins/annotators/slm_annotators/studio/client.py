@@ -48,8 +48,8 @@ class Ask:
 
 @define(eq=False)
 class Client:
-    """The way to one server. `met` says whether it has answered before, `clock` the time it told last; `access` is good
-    until `due`."""
+    """The way to one server. `met` says whether it has answered before, `clock` the time it told last and `size` the
+    bytes of its last answer; `access` is good until `due`."""
 
     url: str
     key: str = field(repr=False)
@@ -58,6 +58,7 @@ class Client:
     access: str = field(default="", repr=False)
     due: float = 0.0
     clock: str = ""
+    size: int = 1
 
     def get(self, path: str, what: str, **params: Any) -> Any:
         """The JSON at a path; asked for again after failures that may pass."""
@@ -114,7 +115,7 @@ class Client:
             )
         except httpx.RequestError as error:
             raise unreached(self.url, ask.what, error) from None
-        self.met = True
+        self.met, self.size = True, len(reply.content) or 1
         self.clock = reply.headers.get("date", "")
         return reply
 

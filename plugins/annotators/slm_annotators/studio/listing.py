@@ -11,16 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from .client import Client
 from .errors import Refusal
 
 PAGE = 1000
-"""Tasks a page: of 10,000 with answers, pages of 250 take as long as those of 1,000, and those of 5,000 half as long
-again."""
+"""Tasks a page at most: 250 to 1,000 take the same time a task, pages of 5,000 a quarter more."""
+MANY = 8 << 20
+"""Bytes a page may have, as far as the one before tells."""
 LEAF = 1000
-"""Ids are listed where at most this many remain to be told from gaps."""
+"""Ids are listed where at most this many remain to be told from gaps; a quarter where the gaps are few, since asking
+for the number of tasks takes as long as listing a hundred."""
+FEW = 4
 LONGEST = 24_000
 """Bytes of an address with a list in it; servers that take less say so."""
 FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -43,13 +46,14 @@ Task = Mapping[str, Any]
 
 @define(eq=False)
 class Listing:
-    """The tasks of one project."""
+    """The tasks of one project; `page` is how many are asked for at once, fewer where each is large."""
 
     client: Client
     project: int
     longest: int = LONGEST
+    page: int = field(factory=lambda: max(1, PAGE // 4))
 
-    def ask(self, what: str, rules: Sequence[Rule], order: str, size: int = PAGE, **given: Any) -> Any:
+    def ask(self, what: str, rules: Sequence[Rule], order: str, size: int = 0, **given: Any) -> Any:
         """One page: `tasks`, and the `total` of all that fit the rules."""
         items = [
             {"filter": f"filter:tasks:{name}", "operator": how, "type": kind, "value": value}
@@ -60,33 +64,31 @@ class Listing:
         }
         if items:
             query["filters"] = {"conjunction": "and", "items": items}
-        try:
-            reply = self.client.get(
-                "/api/tasks/",
-                what,
-                project=self.project,
-                page_size=size,
-                # Else addresses of storage in a text come back as links of the server's own.
-                resolve_uri="false",
-                query=json.dumps(query, separators=(",", ":")),
-                **{"fields": "task_only", **given},
-            )
-        except Refusal as failure:
-            if failure.status == 404 and "page" in failure.detail:
-                return {"tasks": [], "total": 0}
-            raise
+        reply = self.client.get(
+            "/api/tasks/",
+            what,
+            project=self.project,
+            page_size=size or self.page,
+            # Else addresses of storage in a text come back as links of the server's own.
+            resolve_uri="false",
+            query=json.dumps(query, separators=(",", ":")),
+            **{"fields": "task_only", **given},
+        )
         if not isinstance(reply, dict) or not isinstance(reply.get("tasks"), list):
             raise Refusal(f"{self.client.url}: {what}: the answer is not Label Studio's; check url")
+        if not size and reply["tasks"]:
+            self.page = min(PAGE, max(MANY * len(reply["tasks"]) // self.client.size, 10))
         return reply
 
     def by_id(self, what: str, rules: Sequence[Rule], **given: Any) -> Iterator[list[Task]]:
         """All that fit the rules, the lowest id first."""
         last = 0
         while True:
+            size = self.page
             tasks = self.ask(what, [*rules, ("id", "greater", "Number", last)], "id", **given)["tasks"]
             if tasks:
                 yield tasks
-            if len(tasks) < PAGE:
+            if len(tasks) < size:
                 return
             last = tasks[-1]["id"]
 
@@ -97,9 +99,10 @@ class Listing:
         """
         what = "reading tasks"
         while True:
+            size = self.page
             later: list[Rule] = [("updated_at", "greater_or_equal", "Datetime", since)] if since else []
             tasks = self.ask(what, [*rules, *later], "updated_at", **WITH_ANSWERS)["tasks"]
-            if len(tasks) < PAGE:
+            if len(tasks) < size:
                 if tasks:
                     yield tasks
                 return
@@ -114,20 +117,21 @@ class Listing:
         """All ids. A stretch of ids with as many tasks as numbers has no gap, and need not be listed: most projects
         are told by three requests, where listing takes seconds for 10,000."""
         what = "reading ids"
-        ends = [self.ask(what, (), order, 1, include="id")["tasks"] for order in ("id", "-id")]
+        ends = [self.ask(what, (), order, 1, include="id") for order in ("id", "-id")]
         found: set[int] = set()
-        open_ = [(ends[0][0]["id"], ends[1][0]["id"])] if all(ends) else []
-        while open_:
-            low, high = open_.pop()
-            within: list[Rule] = [("id", "in", "Number", {"min": low, "max": high})]
-            total = self.ask(what, within, "id", 1, include="id")["total"]
-            if total == high - low + 1:
+        left = [(*(end["tasks"][0]["id"] for end in ends), ends[0]["total"])] if ends[0]["tasks"] else []
+        while left:
+            low, high, total = left.pop()
+            gaps = high - low + 1 - total
+            if not gaps:
                 found.update(range(low, high + 1))
-            elif 0 < total <= LEAF:
-                found.update(each["id"] for each in self.ask(what, within, "id", LEAF, include="id")["tasks"])
-            elif total:
+            elif total <= (LEAF if gaps > FEW else LEAF // 4):
+                rule = within(low, high)
+                found.update(each["id"] for each in self.ask(what, [rule], "id", LEAF, include="id")["tasks"])
+            else:
                 middle = (low + high) // 2
-                open_ += [(low, middle), (middle + 1, high)]
+                lower = self.ask(what, [within(low, middle)], "id", 1, include="id")["total"]
+                left += [(low, middle, lower), (middle + 1, high, total - lower)]
         return found
 
     def people(self, tasks: Sequence[Task], known: dict[int, str]) -> None:
@@ -168,6 +172,10 @@ class Listing:
             if room < 0:
                 return values[: max(1, count)]
         return values[:500]
+
+
+def within(low: int, high: int) -> Rule:
+    return "id", "in", "Number", {"min": low, "max": high}
 
 
 def _named(user: Mapping[str, Any]) -> str:

@@ -17,13 +17,14 @@ from .configs import config_for, with_labels
 from .controls import Controls, read_config
 from .errors import Refusal
 from .finding import found_project, is_bare, similar
-from .importing import import_predictions, import_tasks, predicted
+from .importing import import_predictions, import_tasks, with_predictions, with_versions
 from .listing import FORM, Listing, Rule, moment
 from .results import to_fields
 from .shapes import LABELLED, listed
-from .tasks import KEY, SINCE, data_of, entry_of, prediction_of, task_of
+from .tasks import KEY, SINCE, data_of, entry_of, is_same, prediction_of, task_of
 
 FACTS = "id,title,label_config,model_version,task_number,total_annotations_number,skipped_annotations_number"
+VERSIONS = "predictions_model_versions"
 REMOVED = 1000
 
 
@@ -205,17 +206,18 @@ class StudioProject:
 
     def guess(self, guesses: Mapping[int, Guess]) -> None:
         controls = self.known()
+        listing = self._listing()
+        tasks = {task["id"]: task for task in with_versions(listing, sorted(guesses))}
+        known = [number for number, task in tasks.items() if guesses[number].model in task[VERSIONS]]
+        had = with_predictions(listing, known)
         new = []
-        for task in predicted(self._listing(), sorted(guesses)):
-            guess = guesses[task["id"]]
-            sent = prediction_of(guess, to_fields(task["data"], controls), controls, f"task {task['id']}")
-            if not any(
-                each.get("model_version") == guess.model and each.get("result") == sent["result"]
-                for each in task["predictions"]
-            ):
-                new.append({"task": task["id"], **sent})
+        for number, task in tasks.items():
+            fields = to_fields(task["data"], controls)
+            sent = prediction_of(guesses[number], fields, controls, f"task {number}")
+            if not any(is_same(each, sent) for each in had.get(number, ())):
+                new.append({"task": number, **sent})
         import_predictions(self.client, self.there(), new)
-        self._show([guess.model for guess in guesses.values()])
+        self._show([guesses[number].model for number in tasks])
 
     def _show(self, models: Sequence[str]) -> None:
         """Let people see the predictions of the model that came last: the server keeps showing the first one's."""

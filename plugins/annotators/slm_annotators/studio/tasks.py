@@ -57,6 +57,14 @@ def prediction_of(guess: Guess, fields: Mapping[str, Any], controls: Controls, p
     return {"model_version": guess.model, "score": score, "result": result}
 
 
+def is_same(there: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
+    """Whether a prediction of the server's says what one says that would be sent: it gives regions an id."""
+    said, own = [
+        [{k: v for k, v in region.items() if k != "id"} for region in each["result"]] for each in (there, sent)
+    ]
+    return there.get("model_version") == sent["model_version"] and said == own
+
+
 def entry_of(task: Mapping[str, Any], controls: Controls, people: Mapping[int, str]) -> Entry:
     """A task as it stands in the project; `people` are the e-mails of those who answered, by id."""
     data = task["data"] if isinstance(task["data"], dict) else {}
