@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,11 +119,14 @@ class Mirror:
 
     def _read(self, entry: Entry) -> Changes:
         now = digest(entry.fields)
-        known = self.base.execute("select pushed, fields from entries where number = ?", [entry.number]).fetchone()
+        asked = "select pushed, fields, digest from entries where number = ?"
+        known = self.base.execute(asked, [entry.number]).fetchone()
+        # Another digest is a push: by another mirror, or by a call of ours that ended before it could note it.
+        ours = known is not None and known[2] == entry.digest
         row = (entry.number, entry.key, entry.digest, entry.source, coded(entry.fields), entry.updated)
         self.base.execute(
             "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, known[0] if known else now, entry.since),
+            (*row, known[0] if ours else now, entry.since),
         )
         old = dict(
             self.base.execute("select id, updated || said || skipped from answers where number = ?", [entry.number])
@@ -135,7 +138,7 @@ class Mirror:
         changed = [row for row in rows if row[0] in old and old[row[0]] != f"{row[4]}{row[7]}{row[6]}"]
         return Changes(
             came=int(known is None),
-            edited=int(known is not None and known[1] != row[4]),
+            edited=int(ours and known[1] != row[4]),
             created=sum(not answer.skipped for answer in fresh),
             skipped=sum(answer.skipped for answer in fresh),
             corrected=len(changed),
@@ -190,6 +193,14 @@ class Mirror:
         with self.transaction():
             self.base.executemany("insert or replace into moved values (?, ?)", sources.items())
 
+    def answered(self) -> set[int]:
+        """The numbers of entries that have an answer, be it old or skipped."""
+        return {number for (number,) in self.base.execute("select distinct number from answers")}
+
+    def waiting(self, keys: Set[str]) -> list[Place]:
+        """The entries with one of these keys that nobody edited or answered."""
+        return [place for place in self.places() if place.key in keys and not place.touched] if keys else []
+
     def entry(self, number: int) -> Entry:
         """One entry, without its answers."""
         row = self.base.execute("select * from entries where number = ?", [number]).fetchone()
@@ -220,9 +231,10 @@ class Mirror:
             yield Entry(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], tuple(found), row[7])
 
     def guessed(self, guesses: Mapping[str, Guess]) -> None:
-        """Keep what a model guessed of items, by key."""
+        """Keep what a model guessed of items, by key, in the place of what was guessed before."""
         rows = [(key, guess.model, guess.score, coded(guess.values)) for key, guess in guesses.items()]
         with self.transaction():
+            self.base.executemany("delete from guesses where key = ?", [[key] for key in guesses])
             self.base.executemany("insert or replace into guesses values (?, ?, ?, ?)", rows)
 
     def guesses(self) -> dict[str, Guess]:

@@ -4,7 +4,7 @@ both sides is listed. Every step may be cut off at any moment; the next call goe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -18,7 +18,12 @@ OVERLAP = timedelta(seconds=3)
 """How far before the last look the next one begins: a change is stamped some time before it can be seen."""
 
 GRACE = 5.0, 0.02
-"""Seconds, and seconds an item, that a server may go on with an import after the one who sent it is gone."""
+"""Seconds, and seconds an item, after which an import that nobody waits for is sent again. Some eight times what a busy
+server takes; no server says what it is still at work on."""
+
+LATE = 2 * 60 * 60
+"""Seconds in which an import that was given up may still come: Label Studio, finding its SQLite file locked, tries for
+51 minutes."""
 
 Pick = Callable[[Sequence[Item]], Sequence[Item]]
 Say = Callable[[float, float, str], None]
@@ -45,9 +50,7 @@ def silent(done: float, total: float, unit: str) -> None:
 
 def pull(project: Project, mirror: Mirror, say: Say = silent) -> Changes:
     """Bring the mirror up to date. Where the project's figures are the mirror's, nothing is read."""
-    if mirror.fact("place") != project.place:
-        mirror.clear()
-        mirror.note(place=project.place)
+    same_place(project, mirror)
     since = mirror.fact("since")
     there, now = figures(project, since)
     changes = Changes()
@@ -55,6 +58,13 @@ def pull(project: Project, mirror: Mirror, say: Say = silent) -> Changes:
         changes = read_changed(project, mirror, since, say) + reconciled(project, mirror, say)
     mirror.note(since=earlier(now))
     return changes
+
+
+def same_place(project: Project, mirror: Mirror) -> None:
+    """Forget what is known of another project."""
+    if mirror.fact("place") != project.place:
+        mirror.clear()
+        mirror.note(place=project.place)
 
 
 def figures(project: Project, since: str | None) -> tuple[tuple[int, int, int, str], str]:
@@ -108,10 +118,13 @@ def push(
     `named` items are known by their key alone; others by content first, then by place. `prefer` decides conflicts:
     `local`, `remote` or `newest` (by `changed_at`); undecided ones are listed and left. `pick` chooses among the new.
     """
-    changes = settle(project, mirror) + pull(project, mirror, say)
+    same_place(project, mirror)
+    settle(project, mirror)
+    changes = pull(project, mirror, say)
+    changes += mend(project, mirror, named)
     match = matched(items, list(mirror.places()), named)
     mirror.moved({place.number: item.source for item, place in match.same if item.source != place.source})
-    begun = project.recent(None).now
+    begun = project.recent(None).now if match.changed or match.new else ""
     conflicts = []
     for item, place in match.changed:
         side = decided(item, place, prefer, changed_at)
@@ -154,11 +167,13 @@ def replace(project: Project, mirror: Mirror, place: Place, item: Item, side: st
 
 
 def send(project: Project, mirror: Mirror, batch: Sequence[Item]) -> None:
-    """Put new items there. Their keys are noted first: whoever comes after a kill asks for them before sending."""
-    mirror.note(sending={"keys": [item.key for item in batch], "at": time.time()})
+    """Put new items there. Their keys and guesses are noted first: whoever comes after a kill asks for them before
+    sending."""
+    guesses = {item.key: item.guess for item in batch if item.guess}
+    mirror.guessed(guesses)
+    mirror.note(sending={"keys": [item.key for item in batch], "guessed": [*guesses], "at": time.time()})
     numbers = project.create(batch)
     mirror.sent([entered(number, item) for number, item in zip(numbers, batch, strict=True)])
-    mirror.guessed({item.key: item.guess for item in batch if item.guess})
     mirror.note(sending=None)
 
 
@@ -180,23 +195,49 @@ def caught_up(project: Project, mirror: Mirror, begun: str) -> Changes:
     return changes
 
 
-def settle(project: Project, mirror: Mirror) -> Changes:
-    """See to what an earlier call was sending when it ended: wait until it is there or can't come any more, and take
-    out what came twice and has no answer."""
-    sending = mirror.fact("sending")
-    if not sending:
-        return Changes()
-    keys = sending["keys"]
-    until = sending["at"] + GRACE[0] + GRACE[1] * len(keys)
-    while len(there := project.find(keys)) < len(keys) and time.time() < until:
-        time.sleep(0.5)
-    changes = pull(project, mirror)
-    answered = {entry.number for entry in mirror.entries() if entry.answers}
-    if twice := [number for numbers in there.values() for number in numbers[1:] if number not in answered]:
-        project.remove(twice)
-        changes += mirror.forget(twice)
-    mirror.note(sending=None)
+def settle(project: Project, mirror: Mirror) -> None:
+    """Wait until what an earlier call was sending when it ended is there, or will hardly come any more."""
+    if not (sending := mirror.fact("sending")):
+        return
+    keys, until = sending["keys"], sending["at"] + GRACE[0] + GRACE[1] * len(sending["keys"])
+    while (lacking := sum(map(len, project.find(keys).values())) < len(keys)) and time.time() < until:
+        time.sleep(0.2)
+    if lacking:
+        mirror.note(doubtful=[*(mirror.fact("doubtful") or ()), {"keys": keys, "at": time.time()}])
+
+
+def mend(project: Project, mirror: Mirror, named: bool) -> Changes:
+    """Put right what calls that were cut off left behind: take out what came twice and has no answer, and add guesses
+    that did not come along."""
+    doubtful = [each for each in mirror.fact("doubtful") or () if time.time() < each["at"] + LATE]
+    changes = thinned(project, mirror, {key for each in doubtful for key in each["keys"]}, named)
+    guessed = set((mirror.fact("sending") or {}).get("guessed", ()))
+    known = mirror.guesses() if guessed else {}
+    if lacking := {place.number: known[place.key] for place in mirror.waiting(guessed & known.keys())}:
+        project.guess(lacking)
+    if mirror.fact("doubtful") or mirror.fact("sending"):
+        mirror.note(sending=None, doubtful=doubtful or None)
     return changes
+
+
+def thinned(project: Project, mirror: Mirror, keys: Set[str], named: bool) -> Changes:
+    """Of entries with one of these keys that are there more than once, the answered ones stay, or else the first."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place in mirror.places() if keys else ():
+        if place.key in keys and place.digest:
+            groups.setdefault((place.key, "" if named else place.digest), []).append(place.number)
+    answered = mirror.answered() if groups else set()
+    twice = [n for group in groups.values() for n in spare(group, answered)]
+    if not twice:
+        return Changes()
+    project.remove(twice)
+    return mirror.forget(twice)
+
+
+def spare(numbers: Sequence[int], answered: Set[int]) -> list[int]:
+    """Which of the entries of one item can go."""
+    kept = [number for number in numbers if number in answered] or numbers[:1]
+    return [number for number in numbers if number not in kept]
 
 
 def watched(project: Project, mirror: Mirror, every: float) -> Iterator[Changes]:

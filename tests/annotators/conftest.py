@@ -101,6 +101,20 @@ def studio_strict() -> Iterator[Studio]:
 
 
 @pytest.fixture
+def server() -> Iterator[Callable[..., Studio]]:
+    """Start a server of the test's own, with options of the tool; ended behind the test."""
+    running: list[Iterator[Studio]] = []
+
+    def start(*options: str) -> Studio:
+        running.append(started("legacy", *options))
+        return next(running[-1])
+
+    yield start
+    for each in running:
+        next(each, None)
+
+
+@pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Open a project of a server; closed behind the test."""
     projects: list[Any] = []
