@@ -12,6 +12,7 @@ from slm import source, values
 from slm.choose import Chooser
 from slm.plugin import HOOKS, Base, Engine, Gpu, Hardware, Job
 from slm.registry import Registry
+from slm_annotation import values as annotation
 
 HERE = Path(__file__).parent
 GB = 10**9
@@ -34,14 +35,18 @@ TASKS = ("qa", "instruction", "chat", "completion", "classification")
 
 
 def api() -> str:
-    """Hook signatures, the engine's methods, and the fields of the values."""
+    """Hook signatures, the methods of engines and projects, and the fields of the values."""
     lines = []
     for hook, contract in HOOKS.items():
         lines.append(f"{hook}{inspect.signature(getattr(contract, hook))}")
     for name in ("generate", "classify", "score", "close"):
         lines.append(f"Engine.{name}{inspect.signature(getattr(Engine, name))}")
-    for name, cls in sorted({**vars(values), **vars(source)}.items()):
-        if inspect.isclass(cls) and attrs.has(cls) and cls.__module__ in (values.__name__, source.__name__):
+    for name, method in vars(annotation.Project).items():
+        if inspect.isfunction(method) and not name.startswith("_"):
+            lines.append(f"Project.{name}{inspect.signature(method)}")
+    modules = (values, source, annotation)
+    for name, cls in sorted({name: cls for module in modules for name, cls in vars(module).items()}.items()):
+        if inspect.isclass(cls) and attrs.has(cls) and cls.__module__ in [module.__name__ for module in modules]:
             types = {k: v for each in reversed(cls.__mro__) for k, v in getattr(each, "__annotations__", {}).items()}
             ends = {a.name: "" if a.default is attrs.NOTHING else " = ..." for a in attrs.fields(cls)}
             fields = ", ".join(f"{name}: {types[name]}{end}" for name, end in ends.items())
