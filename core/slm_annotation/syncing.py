@@ -55,7 +55,7 @@ def pull(project: Project, mirror: Mirror, say: Say = silent) -> Changes:
     there, now = figures(project, since)
     changes = Changes()
     if since is None or there != mirror.figures(since):
-        changes = read_changed(project, mirror, since, say) + reconciled(project, mirror, say)
+        changes = read_changed(project, mirror, since, say, total=there[2]) + reconciled(project, mirror, say)
     mirror.note(since=earlier(now))
     return changes
 
@@ -81,10 +81,10 @@ def earlier(moment: str) -> str:
 
 
 def read_changed(
-    project: Project, mirror: Mirror, since: str | None, say: Say = silent, *, answered: bool = False
+    project: Project, mirror: Mirror, since: str | None, say: Say = silent, *, total: int = 0, answered: bool = False
 ) -> Changes:
     """Read the entries that changed since, page by page: a kill loses at most a page."""
-    changes, total, done = Changes(), project.recent(since).changed, 0
+    changes, done = Changes(), 0
     for page in project.changed(since, answered=answered):
         changes += mirror.read(page)
         done += len(page)
@@ -94,11 +94,11 @@ def read_changed(
 
 def reconciled(project: Project, mirror: Mirror, say: Say) -> Changes:
     """Where the counts differ, forget what is gone; where they still do, read everything."""
-    if figures(project, None)[0][:2] == mirror.figures("")[:2]:
+    if project.counts() == mirror.counts():
         return Changes()
     changes = mirror.forget(mirror.numbers() - project.numbers())
-    if figures(project, None)[0][:2] != mirror.figures("")[:2]:
-        changes += read_changed(project, mirror, None, say)
+    if (there := project.counts()) != mirror.counts():
+        changes += read_changed(project, mirror, None, say, total=there.entries)
     return changes
 
 
@@ -119,7 +119,7 @@ def push(
     `local`, `remote` or `newest` (by `changed_at`); undecided ones are listed and left. `pick` chooses among the new.
     """
     same_place(project, mirror)
-    settle(project, mirror)
+    settle(project, mirror, say)
     changes = pull(project, mirror, say)
     changes += mend(project, mirror, named)
     match = matched(items, list(mirror.places()), named)
@@ -195,14 +195,15 @@ def caught_up(project: Project, mirror: Mirror, begun: str) -> Changes:
     return changes
 
 
-def settle(project: Project, mirror: Mirror) -> None:
+def settle(project: Project, mirror: Mirror, say: Say) -> None:
     """Wait until what an earlier call was sending when it ended is there, or will hardly come any more."""
     if not (sending := mirror.fact("sending")):
         return
     keys, until = sending["keys"], sending["at"] + GRACE[0] + GRACE[1] * len(sending["keys"])
-    while (lacking := sum(map(len, project.find(keys).values())) < len(keys)) and time.time() < until:
+    while (there := sum(map(len, project.find(keys).values()))) < len(keys) and time.time() < until:
+        say(there, len(keys), "tasks of the last time arrived")
         time.sleep(0.2)
-    if lacking:
+    if there < len(keys):
         mirror.note(doubtful=[*(mirror.fact("doubtful") or ()), {"keys": keys, "at": time.time()}])
 
 

@@ -1,4 +1,4 @@
-"""Commands and servers killed at any moment, against the real server: what is done again ends as if nothing had been."""
+"""Commands and servers killed at any moment, against the real server: done again, they end as if nothing had been."""
 
 import csv
 import json
@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -52,10 +53,11 @@ def send(title, count):
     """Push that many items, each with a guess, in batches of 15."""
     here = Path.cwd()
     options = {"url": os.environ["LABEL_STUDIO_URL"], "key": os.environ["LABEL_STUDIO_API_KEY"], "project": title}
-    project = LabelStudio(**options).annotate("classification", ("good", "bad"), Work(here, here, Hardware(), root=here))
+    work = Work(here, here, Hardware(), root=here)
+    project = LabelStudio(**options).annotate("classification", ("good", "bad"), work)
     project.prepare()
     project.batch = 15
-    texts = [{"id": f"{n:032x}", "source": f"t.csv:{n + 2}", "text": f"text {n}", "label": None} for n in range(int(count))]
+    texts = [{"id": f"{n:032x}", "source": f"t.csv:{n + 2}", "text": f"text {n}"} for n in range(int(count))]
     items = [to_item(text, "classification") for text in texts]
     guess = Guess({"label": "bad"}, 0.75, "model 1")
     done = push(project, Mirror(here / "mirror.sqlite3"), items,
