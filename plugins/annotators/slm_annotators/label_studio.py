@@ -24,7 +24,9 @@ def _title(instance: object, attribute: attrs.Attribute[Any], value: str) -> Non
 class LabelStudio:
     """Opens a project of a Label Studio server, where people annotate records."""
 
-    url: str = field(default=HERE, metadata={"help": "Where Label Studio is; if empty, LABEL_STUDIO_URL says it."})
+    url: str = field(
+        default="", metadata={"help": f"Where Label Studio is; if empty, LABEL_STUDIO_URL says it, else it is {HERE}."}
+    )
     key: str = field(
         default="",
         repr=False,

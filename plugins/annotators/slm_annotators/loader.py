@@ -33,7 +33,9 @@ class LabelStudioLoader:
 
     claims: ClassVar[tuple[str, ...]] = (SCHEME,)
 
-    url: str = field(default=HERE, metadata={"help": "Where Label Studio is; if empty, LABEL_STUDIO_URL says it."})
+    url: str = field(
+        default="", metadata={"help": f"Where Label Studio is; if empty, LABEL_STUDIO_URL says it, else it is {HERE}."}
+    )
     key: str = field(
         default="",
         repr=False,
