@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from statistics import fmean
 from typing import Any
 
@@ -14,7 +15,10 @@ PROVENANCE = ("key", "source", "task", "annotators", "annotated_at", "lead_time"
 
 def valid(entry: Entry) -> tuple[Answer, ...]:
     """The answers to the entry's present content."""
-    return tuple(answer for answer in entry.answers if answer.updated >= entry.since)
+    if not entry.since:
+        return entry.answers
+    since = datetime.fromisoformat(entry.since)
+    return tuple(answer for answer in entry.answers if datetime.fromisoformat(answer.updated) >= since)
 
 
 def rows(entries: Iterable[Entry], shape: str, how: str) -> Iterator[dict[str, Any]]:
@@ -70,8 +74,9 @@ def to_row(shape: str, fields: Mapping[str, Any], values: Mapping[str, Any]) -> 
 def answer_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
     """A row for each answer as it was given, the skipped and faulty ones too."""
     for entry in entries:
+        counting = valid(entry)
         for answer in entry.answers:
             about = {"key": entry.key, "source": entry.source, "task": entry.number, "annotation": answer.id}
             times = {"created": answer.created, "updated": answer.updated, "lead_time": answer.seconds}
             said = {"skipped": answer.skipped, "values": dict(answer.values), "fault": answer.fault}
-            yield {**about, "annotator": answer.annotator, **times, **said, "counts": answer.updated >= entry.since}
+            yield {**about, "annotator": answer.annotator, **times, **said, "counts": answer in counting}

@@ -101,14 +101,14 @@ def together(splits: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 def picker(how: str, limit: int | None, seed: int) -> Pick:
     """What is sent first, where no model has an opinion."""
-    if how in ("uncertain", "mixed", "disagreement"):
+    if how in ("uncertain", "disagreement"):
         raise SlmError(f"annotate.select: '{how}' needs a model's opinion: slm annotate push --model RUN, or the loop")
     if how == "all":
-        return lambda items: items[:limit]
+        return lambda new, there: new[:limit]
 
     from slm_annotation.selecting import select
 
-    return lambda items: select(how, items, limit or len(items), seed, guesses={})
+    return lambda new, there: select(how, new, limit or len(new), seed, covered=there)
 
 
 def annotate(

@@ -4,7 +4,7 @@ both sides is listed. Every step may be cut off at any moment; the next call goe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -25,7 +25,7 @@ LATE = 2 * 60 * 60
 """Seconds in which an import that was given up may still come: Label Studio, finding its SQLite file locked, tries for
 51 minutes."""
 
-Pick = Callable[[Sequence[Item]], Sequence[Item]]
+Pick = Callable[[Sequence[Item], Sequence[Item]], Sequence[Item]]
 Say = Callable[[float, float, str], None]
 
 
@@ -110,13 +110,14 @@ def push(
     named: bool = False,
     prefer: str = "",
     changed_at: Callable[[Item], str] = lambda item: "",
-    pick: Pick = lambda items: items,
+    pick: Pick = lambda new, there: new,
     say: Say = silent,
 ) -> Pushed:
     """Send the items that the project has not, and the new content of those that changed here only.
 
     `named` items are known by their key alone; others by content first, then by place. `prefer` decides conflicts:
-    `local`, `remote` or `newest` (by `changed_at`); undecided ones are listed and left. `pick` chooses among the new.
+    `local`, `remote` or `newest` (by `changed_at`); undecided ones are listed and left. `pick` chooses among
+    the new, and sees those that are there.
     """
     same_place(project, mirror)
     settle(project, mirror, say)
@@ -132,7 +133,7 @@ def push(
             replace(project, mirror, place, item, side, begun)
         else:
             conflicts.append(Conflict(item.source, item.key, place.number, place.why))
-    picked = list(pick(match.new))
+    picked = list(pick(match.new, [item for item, _ in (*match.same, *match.changed)]))
     for at in range(0, len(picked), project.batch):
         send(project, mirror, picked[at : at + project.batch])
         say(min(at + project.batch, len(picked)), len(picked), "tasks sent")
@@ -239,10 +240,3 @@ def spare(numbers: Sequence[int], answered: Set[int]) -> list[int]:
     """Which of the entries of one item can go."""
     kept = [number for number in numbers if number in answered] or numbers[:1]
     return [number for number in numbers if number not in kept]
-
-
-def watched(project: Project, mirror: Mirror, every: float) -> Iterator[Changes]:
-    """What each look brings, for as long as someone asks; `every` so many seconds."""
-    while True:
-        yield pull(project, mirror)
-        time.sleep(every)

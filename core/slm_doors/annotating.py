@@ -21,6 +21,7 @@ from slm.plugin import Event, Work
 from slm.registry import Registry
 from slm.run import Show, planned, run, runs_folder
 from slm_annotation.mirror import Changes, Mirror
+from slm_annotation.records import given
 from slm_annotation.rows import answer_rows, rows
 from slm_annotation.stage import Items, held, labels_of, mirror_folder, picker, shape_of, together
 from slm_annotation.syncing import Pick, Pushed, Say, pull, push
@@ -102,9 +103,11 @@ def push_records(
     labels = labels_of(annotated.shape, keys.labels, splits.values())
     items = Items(together(splits, keys.splits), annotated.shape, keys.id)
     how, most = select or keys.select, keys.limit if limit is None else limit
-    pick = (
-        guesser(annotated, model, labels, how, most, say) if model else picker(how, most, annotated.pipeline.head.seed)
-    )
+    contested = how == "disagreement"
+    if model:
+        pick = guesser(annotated, model, labels, how, most, say, said_by(items.split, annotated) if contested else {})
+    else:
+        pick = picker(how, most, annotated.pipeline.head.seed)
     with annotated.opened(labels, show) as (project, mirror):
         remarks = project.prepare()
         done = push(
@@ -120,26 +123,43 @@ def push_records(
     return done, remarks
 
 
-def guesser(annotated: Annotated, model: Path, labels: Sequence[str], how: str, limit: int | None, say: Say) -> Pick:
-    """Picks items by what a model guesses of them, and gives them those guesses."""
+def guesser(
+    annotated: Annotated,
+    model: Path,
+    labels: Sequence[str],
+    how: str,
+    limit: int | None,
+    say: Say,
+    known: Mapping[str, Mapping[str, Any]],
+) -> Pick:
+    """Picks items by what a model guesses of them, and by what is `known`, and gives them those guesses."""
 
-    def pick(items: Sequence[Item]) -> Sequence[Item]:
+    def pick(new: Sequence[Item], there: Sequence[Item]) -> Sequence[Item]:
         from slm_annotation.selecting import select
 
-        if not items:
-            return items
-        guesses = guesses_of(annotated, model, items, labels, say)
-        seed = annotated.pipeline.head.seed
-        chosen = items[:limit] if how == "all" else select(how, items, limit or len(items), seed, guesses=guesses)
+        if not new:
+            return new
+        guesses = guesses_of(annotated, model, new, labels, say)
+        seed, most = annotated.pipeline.head.seed, limit or len(new)
+        chosen = (
+            new[:limit] if how == "all" else select(how, new, most, seed, guesses=guesses, known=known, covered=there)
+        )
         return [attrs.evolve(item, guess=guesses.get(item.key)) for item in chosen]
 
     return pick
 
 
+def said_by(split: Any, annotated: Annotated) -> dict[str, dict[str, Any]]:
+    """What the records say themselves of what is asked, by key."""
+    shape, key = annotated.shape, annotated.keys.id
+    found = {str(record[key] if key else record["id"]): given(record, shape) for record in split}
+    return {name: said for name, said in found.items() if said}
+
+
 def guesses_of(
     annotated: Annotated, model: Path, items: Sequence[Item], labels: Sequence[str], say: Say
 ) -> dict[str, Guess]:
-    """What a run's model guesses of items, by key."""
+    """What a run's model guesses of items, by key; nothing of those that it can't be asked."""
     from slm_annotation.guessing import guess
     from slm_doors.opening import find, open_engine
 
@@ -150,7 +170,7 @@ def guesses_of(
         for at in range(0, len(items), BATCH):
             part = items[at : at + BATCH]
             made = guess(engine, annotated.shape, [item.fields for item in part], labels, name)
-            guesses |= {item.key: each for item, each in zip(part, made, strict=True)}
+            guesses |= {item.key: each for item, each in zip(part, made, strict=True) if each.values}
             say(min(at + BATCH, len(items)), len(items), "tasks guessed")
     finally:
         engine.close()

@@ -38,7 +38,7 @@ class Terms:
     budget: int = 1000
     batch: int = 100
     patience: int = 3
-    arms: tuple[str, ...] = ("uncertain",)
+    arms: tuple[str, ...] = ("mixed",)
     metric: str = ""
     every: float = 10.0
 
@@ -115,7 +115,7 @@ class Loop:
         wanted = {key for arm in self.terms.arms for key in self.course.keys(arm)}
         main = guesses.get(self.terms.arms[0], {})
 
-        def pick(new: Sequence[Item]) -> list[Item]:
+        def pick(new: Sequence[Item], there: Sequence[Item]) -> list[Item]:
             return [attrs.evolve(item, guess=main.get(item.key)) for item in new if item.key in wanted]
 
         push(project, mirror, list(self.items.values()), named=bool(self.annotated.keys.id), pick=pick, say=self.say)
@@ -126,14 +126,15 @@ class Loop:
         self.say(len(wanted), len(wanted), "labelled")
 
     def next(self, arm: str, guesses: Mapping[str, Guess]) -> list[str]:
-        """An arm's next batch. Where there is no model yet to ask, it is drawn: the same for all that begin so."""
+        """An arm's next batch. Where there is no model yet to ask, it is spread over what there is, or drawn."""
         terms, seed = self.terms, self.annotated.pipeline.head.seed
         taken = set(self.course.keys(arm))
         pool = [item for key, item in self.items.items() if key not in taken]
         count = min(terms.batch, terms.budget - len(taken))
-        how = arm if guesses or arm == "diverse" else RANDOM
+        how = arm if guesses or arm == RANDOM else "diverse"
+        covered = [self.items[key] for key in taken]
         round_ = len(self.course.chosen[arm])
-        return [item.key for item in select(how, pool, count, seed + round_, guesses=guesses)]
+        return [item.key for item in select(how, pool, count, seed + round_, guesses=guesses, covered=covered)]
 
     def waiting(self, mirror: Mirror, wanted: set[str]) -> int:
         """How many of the wanted items nobody has answered or skipped; keeps what was said of the others."""

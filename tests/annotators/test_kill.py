@@ -61,7 +61,7 @@ def send(title, count):
     items = [to_item(text, "classification") for text in texts]
     guess = Guess({"label": "bad"}, 0.75, "model 1")
     done = push(project, Mirror(here / "mirror.sqlite3"), items,
-                pick=lambda new: [attrs.evolve(item, guess=guess) for item in new])
+                pick=lambda new, there: [attrs.evolve(item, guess=guess) for item in new])
     print(done.new, "sent", done.unchanged, "there")
 
 print("ready", flush=True)

@@ -189,7 +189,7 @@ def test_named_records_keep_their_task_however_they_change_and_move(step: Any) -
 def test_guesses_go_along_and_are_remembered(step: Any) -> None:
     project, mirror, studio = step
 
-    def pick(new: Sequence[Item]) -> list[Item]:
+    def pick(new: Sequence[Item], there: Sequence[Item]) -> list[Item]:
         import attrs
 
         return [attrs.evolve(item, guess=Guess({"label": "bad"}, 0.75, "model 1")) for item in new[:2]]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import attrs
 from attrs import define, field
 
 from slm.plugin import SlmError
@@ -83,6 +84,8 @@ class StudioProject:
             controls = read_config(config, self.shape, self.mapping)
         except SlmError as error:
             raise SlmError(f"{self.place}: {error}") from None
+        if controls.asked and controls.asked.options:  # the labels of each task stand in its data
+            controls = attrs.evolve(controls, labels=self.asked)
         self.shape, self.labels = controls.shape, controls.labels or self.asked
         return controls
 
