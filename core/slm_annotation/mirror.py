@@ -188,6 +188,13 @@ class Mirror:
             edited = digest(json.loads(fields)) != pushed
             yield Place(number, key, said, source, edited, counted.get(number, 0), updated)
 
+    def last_answer(self, number: int) -> str:
+        """The time of the newest answer to an entry; empty for none."""
+        (found,) = self.base.execute(
+            "select coalesce(max(updated), '') from answers where number = ?", [number]
+        ).fetchone()
+        return str(found)
+
     def moved(self, sources: Mapping[int, str]) -> None:
         """Note where the records of entries stand now: what is edited next is known by its place."""
         with self.transaction():

@@ -77,7 +77,17 @@ def figures(project: Project, since: str | None) -> tuple[tuple[int, int, int, s
 
 def earlier(moment: str) -> str:
     """The moment less the overlap."""
-    return (datetime.fromisoformat(moment).astimezone(UTC) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return shifted(moment, -OVERLAP)
+
+
+def later(moment: str) -> str:
+    """The next moment: a clock may tell whole seconds, and an answer be of the same one."""
+    return shifted(moment, timedelta(microseconds=1))
+
+
+def shifted(moment: str, by: timedelta) -> str:
+    """The moment (ISO 8601, UTC) so much later."""
+    return (datetime.fromisoformat(moment).astimezone(UTC) + by).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def read_changed(
@@ -162,7 +172,7 @@ def replace(project: Project, mirror: Mirror, place: Place, item: Item, side: st
         there = mirror.entry(place.number)
         item = attrs.evolve(item, fields=there.fields, since=there.since)
     elif place.answered:
-        item = attrs.evolve(item, since=now)
+        item = attrs.evolve(item, since=max(now, later(mirror.last_answer(place.number))))
     project.update(place.number, item)
     mirror.sent([entered(place.number, item)])
 
