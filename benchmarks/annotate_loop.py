@@ -1,7 +1,7 @@
 """A loop of choosing, labelling and training, with people who answer from the gold labels, beside choosing at random.
 
     python benchmarks/annotate_loop.py CLINC150/data_small.json --domains CLINC150/domains.json [--domain banking]
-        [--batch 100] [--budget 500] [--select mixed] [--folder DIR]
+        [--batch 100] [--budget 500] [--select uncertain] [--folder DIR]
 
 The intents of one domain of CLINC150 (15 of the 150; `--domain all` for all), a classifier from scratch, a real Label
 Studio server, whose address and key LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY hold. Prints the learning curve.
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--domain", default="banking")
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--budget", type=int, default=500)
-    parser.add_argument("--select", default="mixed")
+    parser.add_argument("--select", default="uncertain")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()

@@ -109,7 +109,9 @@ def loop(
     budget: Annotated[int, typer.Option(min=1, help="Labels in all.")] = 1000,
     batch: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 100,
     patience: Annotated[int, typer.Option(min=1, help="Rounds without gain that end it.")] = 3,
-    select: Annotated[str, typer.Option(help="How records are chosen: mixed, uncertain, diverse or random.")] = "mixed",
+    select: Annotated[
+        str, typer.Option(help="How records are chosen: uncertain, mixed, diverse or random.")
+    ] = "uncertain",
     beside_random: Annotated[
         bool, typer.Option("--beside-random", help="Choose as many at random too, and show both curves.")
     ] = False,

@@ -38,7 +38,7 @@ class Terms:
     budget: int = 1000
     batch: int = 100
     patience: int = 3
-    arms: tuple[str, ...] = ("mixed",)
+    arms: tuple[str, ...] = ("uncertain",)
     metric: str = ""
     every: float = 10.0
 
@@ -126,12 +126,12 @@ class Loop:
         self.say(len(wanted), len(wanted), "labelled")
 
     def next(self, arm: str, guesses: Mapping[str, Guess]) -> list[str]:
-        """An arm's next batch. Where there is no model yet to ask, it is spread over what there is, or drawn."""
+        """An arm's next batch. Where there is no model yet to ask, it is drawn: the same for all that begin so."""
         terms, seed = self.terms, self.annotated.pipeline.head.seed
         taken = set(self.course.keys(arm))
         pool = [item for key, item in self.items.items() if key not in taken]
         count = min(terms.batch, terms.budget - len(taken))
-        how = arm if guesses or arm == RANDOM else "diverse"
+        how = arm if guesses or arm == "diverse" else RANDOM
         covered = [self.items[key] for key in taken]
         round_ = len(self.course.chosen[arm])
         return [item.key for item in select(how, pool, count, seed + round_, guesses=guesses, covered=covered)]

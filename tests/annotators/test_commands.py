@@ -222,16 +222,17 @@ def test_the_loop_chooses_asks_trains_and_promotes(slm: Slm, labelling: str, tmp
     (folder,) = (tmp_path / "runs/annotation").glob("*")
     course = json.loads((folder / "loop/course.json").read_text())
     assert {arm: [len(batch) for batch in batches] for arm, batches in course["chosen"].items()} == {
-        "mixed": [18, 18],
+        "uncertain": [18, 18],
         "random": [18, 18],
     }
     assert [(point["arm"], point["labels"]) for point in course["points"]] == [
-        ("mixed", 18), ("random", 18), ("mixed", 36), ("random", 36)
+        ("uncertain", 18), ("random", 18), ("uncertain", 36), ("random", 36)
     ]  # fmt: skip
+    assert course["chosen"]["uncertain"][0] == course["chosen"]["random"][0]
     best = max(course["points"], key=lambda point: point["value"])
     assert Path(course["promoted"]) == Path(best["run"])
     assert (folder / "promoted").resolve() == Path(best["run"]).resolve()
-    assert "| labels | mixed: accuracy | random: accuracy |" in done.stdout
+    assert "| labels | uncertain: accuracy | random: accuracy |" in done.stdout
     again = slm("annotate", "loop", "p.toml", *options)
     assert again.returncode == 0, again.stderr
     assert json.loads((folder / "loop/course.json").read_text()) == course
