@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slm.errors import SlmError
+from slm_doors.paths import shortest
 
 if TYPE_CHECKING:
     from slm.run import Show
@@ -218,4 +219,8 @@ def brought_lines(brought: annotating.Brought, before: Changes | None = None) ->
         "tasks gone": changes.went,
     }
     said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing new"
-    return [f"pull: {said}", f"{brought.count:,} records: {brought.records}", f"every answer: {brought.answers}"]
+    return [
+        f"pull: {said}",
+        f"{brought.count:,} records: {shortest(brought.records)}",
+        f"every answer: {shortest(brought.answers)}",
+    ]

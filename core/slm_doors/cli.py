@@ -11,6 +11,7 @@ import typer
 from slm import __version__
 from slm.errors import PluginError, SlmError, StageError
 from slm_doors.annotate import app as annotate
+from slm_doors.paths import shortest
 
 if TYPE_CHECKING:
     from slm.pipeline import Pipeline
@@ -88,11 +89,6 @@ def finish(pipeline: Pipeline, runs: Path | None, without: list[str]) -> Run:
         print(f"Chat with it:  slm chat {where}")
     print(f"Serve it:      slm serve {where}")
     return done
-
-
-def shortest(path: Path) -> Path:
-    """The path from here where that is shorter."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 @app.command()
