@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOOKS", "TASKS", "Annotator", "Artifact", "Base", "Batch", "Bid", "Chunk", "Engine", "EngineOpener", "Evaluator",
     "Event", "Exporter", "Gpu", "Hardware", "Interface", "Job", "Loader", "Metric", "Metrics", "Model", "Mount",
-    "Needs", "Observer", "Plugin", "PluginError", "Preprocessor", "Processed", "Rank", "Recipe", "Reject", "Request",
+    "Needs", "Observer", "Plugin", "PluginError", "Preprocessor", "Processed", "Project", "Rank", "Recipe", "Reject", "Request",
     "Server", "SlmError", "Source", "Work", "hookimpl", "hookspec",
 ]
 # fmt: on

@@ -22,13 +22,10 @@ from slm_annotation.agreement import (
     masi,
     nominal,
 )
-from slm_annotation.describing import describe
 from slm_annotation.opinions import CHOSEN, TEXTS, alike, category, current, marks, similarity, texts
 from slm_annotation.resolving import resolve
 from slm_annotation.rows import valid
 from slm_annotation.values import Answer, Entry, Guess
-
-__all__ = ["Against", "Pair", "Person", "Standing", "describe", "standing"]
 
 NAMED = 5  # how many ties and faults are named by their place
 DISTANCES: Mapping[str, Distance] = {"multilabel": masi, "chat": interval}

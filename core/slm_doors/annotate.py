@@ -93,7 +93,8 @@ def sync(
 @app.command("status")
 def status(pipeline: File, set_: Sets = [], runs: Runs = None) -> None:  # noqa: B006
     """Say what is done, waiting, skipped and disputed, by annotator; and the model against the people."""
-    from slm_annotation.standing import describe, standing
+    from slm_annotation.describing import describe
+    from slm_annotation.standing import standing
     from slm_annotation.syncing import pull
 
     annotated = planned(pipeline, set_, runs)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from slm_annotation.standing import Standing, describe, standing
+from slm_annotation.describing import describe
+from slm_annotation.standing import Standing, standing
 from slm_annotation.values import Answer, Entry, Guess
 
 

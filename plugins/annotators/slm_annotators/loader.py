@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from attrs import field, frozen
-from attrs.validators import gt
 
 from slm.plugin import Batch, Bid, Hardware, Job, Rank, SlmError, Source, Work, hookimpl
 from slm_annotation.mirror import Mirror
@@ -20,7 +19,7 @@ from slm_annotation.rows import rows
 from slm_annotation.syncing import pull
 from slm_annotation.values import Project
 
-from .label_studio import HERE, LabelStudio
+from .options import Reaching
 
 SCHEME = "label-studio://"
 ROWS = 2_000
@@ -28,34 +27,14 @@ JSON = {b"slm": b"json"}
 
 
 @frozen
-class LabelStudioLoader:
+class LabelStudioLoader(Reaching):
     """Reads what people decided in a project of Label Studio, with who said it, when."""
 
     claims: ClassVar[tuple[str, ...]] = (SCHEME,)
 
-    url: str = field(
-        default="", metadata={"help": f"Where Label Studio is; if empty, LABEL_STUDIO_URL says it, else it is {HERE}."}
-    )
-    key: str = field(
-        default="",
-        repr=False,
-        metadata={
-            "secret": True,
-            "help": "A personal access token or legacy token; if empty, LABEL_STUDIO_API_KEY says it.",
-        },
-    )
     resolve: str = field(
         default="majority", metadata={"help": "What counts of several answers: latest, majority, all, or one's e-mail."}
     )
-    map: dict[str, str] = field(
-        factory=dict,
-        hash=False,
-        metadata={"help": "Which control or data key of a label config of your own is which field or value."},
-    )
-    verify: bool | str = field(
-        default=True, metadata={"help": "Check the server's certificate; or the PEM file of the authority to trust."}
-    )
-    timeout: float = field(default=120.0, validator=gt(0), metadata={"help": "Seconds to wait for an answer."})
 
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         return Bid(Rank.POSSIBLE, "reads annotated records")
@@ -84,11 +63,7 @@ class LabelStudioLoader:
     @contextmanager
     def _opened(self, source: Source, work: Work) -> Iterator[Project]:
         """The project, which has to be there."""
-        try:
-            place = LabelStudio(self.url, self.key, _title(source), self.map, self.verify, self.timeout)
-        except ValueError as error:
-            raise SlmError(f"{source.shown}: {error}") from None
-        project = place.annotate(shape="", labels=(), work=work)
+        project = self.opened(_title(source), "", (), work)
         try:
             yield project
         finally:
