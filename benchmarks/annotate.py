@@ -237,6 +237,7 @@ def pulls(tasks: int, folder: Path, turn: int) -> Iterator[tuple[str, tuple[floa
         project = client.post("/api/projects/", json={"title": TITLE, "label_config": config}).json()["id"]
         answered = [{"data": each["data"], "annotations": [answer(each)]} for each in made]
         sent(client, answered, project)
+        time.sleep(6)  # people don't answer 10,000 tasks within the seconds that a look overlaps the one before
         order = ("pull", "raw_pull")[:: 1 if turn % 2 == 0 else -1]
         for way in order:
             yield f"first {way}", timed(way, server, folder, tasks)
