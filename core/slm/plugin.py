@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 __all__ = [
     "HOOKS", "TASKS", "Annotator", "Artifact", "Base", "Batch", "Bid", "Chunk", "Engine", "EngineOpener", "Evaluator",
     "Event", "Exporter", "Gpu", "Hardware", "Interface", "Job", "Loader", "Metric", "Metrics", "Model", "Mount",
-    "Needs", "Observer", "Plugin", "PluginError", "Preprocessor", "Processed", "Project", "Rank", "Recipe", "Reject", "Request",
-    "Server", "SlmError", "Source", "Work", "hookimpl", "hookspec",
+    "Needs", "Observer", "Plugin", "PluginError", "Preprocessor", "Processed", "Project", "Rank", "Recipe", "Reject",
+    "Request", "Server", "SlmError", "Source", "Work", "hookimpl", "hookspec",
 ]
 # fmt: on
 
