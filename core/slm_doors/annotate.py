@@ -100,7 +100,7 @@ def status(pipeline: File, set_: Sets = [], runs: Runs = None) -> None:  # noqa:
     annotated = planned(pipeline, set_, runs)
     with shown() as (show, say), annotated.opened(show=show) as (project, mirror):
         pull(project, mirror, say)
-        found = standing(project.shape, mirror.entries(), mirror.guesses())
+        found = standing(project.shape, mirror.entries(), mirror.guesses(), annotated.keys.resolve)
         place = project.place
     tell([place, *describe(found)])
 
