@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,9 @@ def sync(
     prefer: Prefer = "",
     watch: Annotated[bool, typer.Option("--watch", help="Keep going until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 10.0,
+    hints: Annotated[
+        str | None, typer.Option(help="Where slm serve hears Label Studio's webhooks: look at once when it heard one.")
+    ] = None,
     to: To = None,
     set_: Sets = [],  # noqa: B006
     runs: Runs = None,
@@ -79,15 +83,47 @@ def sync(
     from slm_doors import annotating
 
     chosen = checked({"prefer": prefer, "select": select, "limit": limit})
+    said: list[str] | None = None
     while True:
-        annotated = planned(pipeline, set_, runs)
-        with shown() as (show, say):
-            done, remarks = annotating.push_records(annotated, show, say, model=model, **chosen)
-            brought = annotating.pull_answers(annotated, show, say, to)
-        tell([*remarks, *pushed_lines(done), *brought_lines(brought, done.changes)])
+        try:
+            annotated = planned(pipeline, set_, runs)
+            with shown() as (show, say):
+                done, remarks = annotating.push_records(annotated, show, say, model=model, **chosen)
+                brought = annotating.pull_answers(annotated, show, say, to)
+            lines = [*remarks, *pushed_lines(done), *brought_lines(brought, done.changes)]
+        except SlmError as error:
+            if said is None:  # what is wrong from the start is not a server that went away
+                raise
+            lines = [f"{error}; looking again in {every:g} s"]
+        tell(lines if lines != said else [])
+        said = lines
         if not watch:
             return
-        time.sleep(every)
+        pause(every, hints)
+
+
+def pause(seconds: float, hints: str | None) -> None:
+    """Wait so many seconds, or until something is heard of at `hints`."""
+    until, heard = time.monotonic() + seconds, events(hints)
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 1.0))
+        if (now := events(hints)) is not None and now != heard:
+            return
+
+
+def events(hints: str | None) -> int | None:
+    """How many events a served model was told of; None where nobody answers: it is a hint, and looking goes on."""
+    if not hints:
+        return None
+    import httpx
+
+    key = os.environ.get("SLM_KEY")
+    try:
+        reply = httpx.get(f"{hints.rstrip('/')}/health", headers={"authorization": f"Bearer {key}"} if key else {})
+        found = reply.json()["events"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return None
+    return int(found)
 
 
 @app.command("status")
@@ -212,7 +248,7 @@ def brought_lines(brought: annotating.Brought, before: Changes | None = None) ->
     """What a pull brought, and where it is."""
     changes = brought.changes + before if before else brought.changes
     counts = {
-        "answers": changes.created,
+        "answered": changes.created,
         "corrected": changes.corrected,
         "skipped": changes.skipped,
         "deleted": changes.deleted,

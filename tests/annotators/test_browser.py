@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slm_annotation.mirror import Mirror
+from slm_annotation.rows import rows
+from slm_annotation.syncing import pull
 from slm_annotation.values import Item
 from slm_annotators.studio.configs import config_for
 from slm_annotators.studio.controls import Controls, read_config
@@ -98,12 +102,21 @@ def shown(page: Any, what: Any) -> None:
         what.wait_for(timeout=60_000)
 
 
-def test_a_guess_is_seen_corrected_and_submitted(studio: Any, page: Any, asked: Callable[..., Any]) -> None:
+def test_a_guess_is_seen_corrected_submitted_and_pulled(
+    studio: Any, page: Any, asked: Callable[..., Any], opened: Callable[..., Any], tmp_path: Path
+) -> None:
     labels = ["R&D <b>", "$5 off", "music"]
     task, controls = asked("classification", labels, {"text": "Turn it up & dance"}, {"label": "$5 off"})
     shown(page, page.get_by_role("radio", name="$\u20605 off", checked=True))
     page.get_by_role("radio", name="R&D <b>").check()
     assert submitted(studio, page, task, controls) == ({"label": "R&D <b>"}, "")
+    project = opened(studio, str(studio.api("GET", f"/api/tasks/{task}/")["project"]), labels=labels)
+    mirror = Mirror(tmp_path / "mirror.sqlite3")
+    assert pull(project, mirror).created == 1
+    (row,) = rows(mirror.entries(), "classification", "majority")
+    mirror.close()
+    assert (row["text"], row["label"], row["source"]) == ("Turn it up & dance", "R&D <b>", "faqs.csv:17")
+    assert row["lead_time"] > 0
 
 
 def test_spans_are_marked_with_the_mouse_and_lie_on_their_words(

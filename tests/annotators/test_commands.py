@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -92,7 +93,7 @@ def test_a_team_reviews_answers_and_the_data_set_follows(slm: Slm, client: Any, 
     done = slm("annotate", "sync", "p.toml")
     assert done.returncode == 0, done.stderr
     assert "push: 8 there already" in done.stdout
-    assert "pull: 2 answers, 1 skipped" in done.stdout
+    assert "pull: 2 answered, 1 skipped" in done.stdout
     (file,) = (tmp_path / "runs/annotation").glob("*/records.jsonl")
     (row,) = map(json.loads, file.read_text().splitlines())
     assert (row["question"], row["answer"], row["verdict"]) == ("How do I do it?", "Press 0 twice.", "fixed")
@@ -126,6 +127,29 @@ def test_the_project_is_a_source_for_any_pipeline(slm: Slm, client: Any, faq: st
     assert done.returncode == 0, done.stderr
     assert "Answer of" in done.stdout
     assert "annotators" in done.stdout
+
+
+def test_a_watch_brings_what_comes_and_outlives_a_hint_that_is_none(
+    studio: Any, client: Any, faq: str, tmp_path: Path
+) -> None:
+    env = {**os.environ, "LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": studio.key, "PYTHONUNBUFFERED": "1"}
+    options = ["--watch", "--every", "0.5", "--hints", "http://127.0.0.1:9/label-studio"]
+    command = [sys.executable, "-m", "slm_doors.cli", "annotate", "sync", "p.toml", *options]
+    watch = subprocess.Popen(
+        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert watch.stdout is not None
+    lines = iter(watch.stdout.readline, "")
+    try:
+        assert any("0 records" in line for line in lines)
+        client.annotations.create(id=tasks_of(client, faq)[0].id, result=[edited("answer_edit", "Press 0 twice.")])
+        assert any("pull: 1 answered" in line for line in lines)
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(30) == 130
+        assert "interrupted; the same command goes on from here" in "".join(lines)
+    finally:
+        watch.kill()
+        watch.stdout.close()
 
 
 def test_what_is_no_project_or_key_is_said_in_one_line(slm: Slm, faq: str, tmp_path: Path) -> None:
