@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WIDTH = 256  # of a vector; the cosine of two is known to about 1 / sqrt(WIDTH)
 TABLE = 1 << 18  # how many different features are counted
 CHARACTERS = 2000  # of a text that are looked at
-POOL = 20_000  # the most items that are compared at once: 20 MB of vectors
+POOL = 20_000  # the most items that are compared at once: 40 MB of vectors
 ROUNDS = 1000  # after which several are chosen at a time
 SAMPLE = 5000  # texts that tell how rare a feature is
 FEW = 128  # covered items compared at once
@@ -25,6 +25,7 @@ BLOCK = 512  # points compared with all middles at once
 ITERATIONS = 8  # of k-means: it hardly moves after
 WORK = 20_000_000_000  # multiplications after which it stops sooner
 ALIKE = 1e-5  # a squared distance that is nothing but rounding
+PLACES = 6  # of a cosine: products differ in their last digits from call to call, and texts alike would be told apart
 
 
 def spread(items: Sequence[Item], limit: int, seed: int, covered: Sequence[Item] = ()) -> list[Item]:
@@ -43,9 +44,9 @@ def spread(items: Sequence[Item], limit: int, seed: int, covered: Sequence[Item]
     pool, near_to = items[: max(POOL, 4 * limit)], covered[-POOL:]
     table = vectors([shown(item) for item in [*pool, *near_to]])
     points, known = table[: len(pool)], table[len(pool) :]
-    likeness = np.full(len(pool), -1.0, dtype=np.float32)
+    likeness = np.full(len(pool), -1.0, dtype=np.float64)
     for at in range(0, len(known), FEW):
-        np.maximum(likeness, (points @ known[at : at + FEW].T).max(axis=1), out=likeness)
+        np.maximum(likeness, cosines(points, known[at : at + FEW]).max(axis=1), out=likeness)
     chosen = middles(points, apart(points, likeness, limit, seed), likeness)
     left = iter(sorted(set(range(len(pool))) - set(chosen)))
     return [pool[n] for n in [*chosen, *islice(left, limit - len(chosen))]]
@@ -66,7 +67,7 @@ def apart(points: NDArray[Any], likeness: NDArray[Any], count: int, seed: int) -
             break
         some = np.searchsorted(steps, random.random(min(-(-count // ROUNDS), count - len(drawn))) * steps[-1], "right")
         new = [int(n) for n in np.unique(np.minimum(some, len(near) - 1)) if near[n] > 0]
-        np.minimum(near, 2 - 2 * (points @ points[new].T).max(axis=1), out=near)
+        np.minimum(near, 2 - 2 * cosines(points, points[new]).max(axis=1), out=near)
         near[new] = 0
         drawn += new
     return drawn
@@ -82,7 +83,7 @@ def middles(points: NDArray[Any], first: Sequence[int], likeness: NDArray[Any]) 
     centers = points[list(first)]
     for _ in range(min(ITERATIONS, max(2, WORK // (points.size * len(centers))))):
         owner, _ = nearest(points, centers, likeness)
-        total = np.zeros((len(centers) + 1, WIDTH), dtype=np.float32)
+        total = np.zeros((len(centers) + 1, WIDTH), dtype=np.float64)
         np.add.at(total, owner, points)
         length = np.linalg.norm(total[:-1], axis=1, keepdims=True)
         centers = np.where(length > 0, total[:-1] / np.maximum(length, 1e-9), centers)
@@ -98,13 +99,19 @@ def nearest(points: NDArray[Any], centers: NDArray[Any], likeness: NDArray[Any])
     import numpy as np
 
     owner = np.empty(len(points), dtype=np.int64)
-    close = np.empty(len(points), dtype=np.float32)
+    close = np.empty(len(points), dtype=np.float64)
     for at in range(0, len(points), BLOCK):
-        found = points[at : at + BLOCK] @ centers.T
+        found = cosines(points[at : at + BLOCK], centers)
         owner[at : at + BLOCK] = found.argmax(axis=1)
         close[at : at + BLOCK] = found.max(axis=1)
     owner[likeness > close] = len(centers)
     return owner, close
+
+
+def cosines(points: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """The cosine of each point with each of the others, a row a point."""
+    found: NDArray[Any] = (points @ others.T).round(PLACES)
+    return found
 
 
 def shown(item: Item) -> str:
@@ -126,7 +133,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def vectors(texts: Sequence[str]) -> NDArray[Any]:
-    """A unit vector (WIDTH, float32) for each text; one without words is like its like only. How rare a feature is,
+    """A unit vector (WIDTH, float64) for each text; one without words is like its like only. How rare a feature is,
     SAMPLE texts tell."""
     import numpy as np
 
@@ -135,7 +142,7 @@ def vectors(texts: Sequence[str]) -> NDArray[Any]:
     for text in sample:
         seen[np.unique(features(text)[0] % TABLE)] += 1
     weight = np.log((1 + len(sample)) / (1 + seen)) + 1
-    table = np.zeros((len(texts), WIDTH), dtype=np.float32)
+    table = np.zeros((len(texts), WIDTH), dtype=np.float64)
     for row, text in zip(table, texts, strict=True):
         hashes, counts = features(text)
         signs = np.where(hashes >> 31, 1.0, -1.0)

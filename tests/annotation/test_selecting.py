@@ -139,9 +139,9 @@ def test_dialogues_are_spread_by_what_is_said() -> None:
 def test_mixed_chooses_diverse_ones_among_the_least_sure() -> None:
     pool = items([*(f"please turn on lamp {n}" for n in range(29)), "play jazz", *(f"rain {n}" for n in range(70))])
     scores = guesses([0.1] * 30 + [0.9] * 70)
-    found = [keys(select("mixed", pool, 10, seed, guesses=scores)) for seed in range(20)]
+    found = [keys(select("mixed", pool, 10, seed, guesses=scores)) for seed in range(60)]
     assert all(int(key[1:]) < 30 for each in found for key in each)
-    assert sum("k29" in each for each in found) >= 15
+    assert sum("k29" in each for each in found) >= 28  # a lot would have it 20 times
     assert keys(select("mixed", pool, 10, 4)) == keys(select("diverse", pool, 10, 4))
 
 

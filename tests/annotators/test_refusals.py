@@ -267,14 +267,21 @@ def test_a_server_that_drops_predictions_still_is_said_so(proxy: Any, studio: An
     assert "adding 2 predictions: the server took 1 of them" in said
 
 
-def test_a_database_that_is_locked_is_waited_for_when_reading_and_said_when_writing(studio: Any, opened: Open) -> None:
+def test_a_database_that_is_locked_is_waited_for_when_reading_and_said_when_writing(
+    server: Callable[..., Any], opened: Open
+) -> None:
+    studio = server()
     project = opened(studio, studio.title())
     project.prepare()
     numbers = project.create(items(2))
     file = Path(studio.log).parent / "label_studio.sqlite3"
     base = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     base.execute("begin immediate")
+    late = threading.Timer(120, lambda: base.execute("rollback"))  # it may wait for an hour: then the test has failed
+    late.start()
     assert "its SQLite database is locked by other work; run it again" in refused(lambda: project.remove(numbers))
+    late.cancel()
+    late.join()
     base.execute("rollback")
     base.execute("begin exclusive")
     release = threading.Timer(7, lambda: base.execute("rollback"))
