@@ -261,6 +261,10 @@ def main() -> Any:
         return refuse(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         return refuse("interrupted; the same command goes on from here", 130)
+    except SystemExit as error:
+        if error.code != 130:
+            raise
+        return refuse("interrupted; the same command goes on from here", 130)
     except Exception as error:
         if show := getattr(error, "show", None):  # a mistake on the command line, with its usage
             show()
