@@ -41,6 +41,9 @@ Engine = Annotated[str | None, typer.Option(help="The engine to open it with.")]
 Which = Annotated[str | None, typer.Option("--model", help="Which of a run's results: model, or an export's name.")]
 
 
+STOPPED = "interrupted; the same command goes on from here"
+
+
 def columns_of(pairs: list[str]) -> dict[str, str]:
     """`prompt=Question` as a table."""
     columns = dict(each.split("=", 1) for each in pairs if "=" in each)
@@ -254,17 +257,14 @@ def schema() -> None:
 def main() -> Any:
     """The entry point: errors are one line; 2 for what the user can mend, 1 for a failure, 130 for Ctrl-C."""
     try:
-        return app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        return refuse(STOPPED, 130) if code == 130 else code  # typer makes Ctrl-C this number
     except SlmError as error:
         return refuse(str(error), 2)
     except (StageError, PluginError) as error:
         return refuse(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
-        return refuse("interrupted; the same command goes on from here", 130)
-    except SystemExit as error:
-        if error.code != 130:
-            raise
-        return refuse("interrupted; the same command goes on from here", 130)
+        return refuse(STOPPED, 130)
     except Exception as error:
         if show := getattr(error, "show", None):  # a mistake on the command line, with its usage
             show()
