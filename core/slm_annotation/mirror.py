@@ -96,12 +96,9 @@ class Mirror:
 
     def note(self, **facts: Any) -> None:
         """Note facts; None forgets one."""
-        with self.transaction():
-            self._note(facts)
-
-    def _note(self, facts: Mapping[str, Any]) -> None:
         rows = [(name, json.dumps(value)) for name, value in facts.items()]
-        self.base.executemany("insert or replace into facts values (?, ?)", rows)
+        with self.transaction():
+            self.base.executemany("insert or replace into facts values (?, ?)", rows)
 
     def counts(self) -> Counts:
         """How many entries and answers are known."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from slm_annotation.resolving import resolve
 from slm_annotation.values import Answer, Entry
-
-PROVENANCE = ("key", "source", "task", "annotators", "annotated_at", "lead_time")
+from slm_runs.store import write_text
 
 
 def valid(entry: Entry) -> tuple[Answer, ...]:
@@ -80,3 +81,10 @@ def answer_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
             times = {"created": answer.created, "updated": answer.updated, "lead_time": answer.seconds}
             said = {"skipped": answer.skipped, "values": dict(answer.values), "fault": answer.fault}
             yield {**about, "annotator": answer.annotator, **times, **said, "counts": answer in counting}
+
+
+def write_rows(file: Path, made: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows as JSON Lines, whole or not at all; gives their number."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in made]
+    write_text(file, "".join(f"{line}\n" for line in lines))
+    return len(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from slm_annotation.matching import Match, matched
 from slm_annotation.mirror import Mirror
 from slm_annotation.records import answered, given, to_item, with_fields
 from slm_annotation.resolving import resolve
-from slm_annotation.rows import answer_rows, valid
+from slm_annotation.rows import answer_rows, valid, write_rows
 from slm_annotation.syncing import Pick, Pushed, pull, push
 from slm_annotation.values import SHAPES, Entry, Item, Project
 from slm_runs.store import digest
@@ -133,7 +132,7 @@ def annotate(
             waited(project, mirror, keys, work)
         finally:
             project.close()
-        write_answers(mirror, work.folder / "answers.jsonl")
+        write_rows(work.folder / "answers.jsonl", answer_rows(mirror.entries()))
         return applied(splits, mirror, shape, keys, done)
 
 
@@ -149,13 +148,6 @@ def waited(project: Project, mirror: Mirror, keys: Mapping[str, Any], work: Work
         if done >= wanted:
             return
         time.sleep(keys["every"])
-
-
-def write_answers(mirror: Mirror, file: Path) -> None:
-    """Every answer with its provenance, a line each."""
-    with file.open("w", encoding="utf-8") as lines:
-        for row in answer_rows(mirror.entries()):
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def applied(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,13 +21,13 @@ from slm.registry import Registry
 from slm.run import Show, planned, run, runs_folder
 from slm_annotation.mirror import Changes, Mirror
 from slm_annotation.records import given
-from slm_annotation.rows import answer_rows, rows
+from slm_annotation.rows import answer_rows, rows, write_rows
 from slm_annotation.stage import Items, held, labels_of, mirror_folder, picker, shape_of, together
 from slm_annotation.syncing import Pick, Pushed, Say, pull, push
 from slm_annotation.values import Guess, Item, Project
 from slm_data.dataset import read_splits
 from slm_models.template import read_interface
-from slm_runs.store import write_text
+from slm_runs.store import digest
 
 BATCH = 256
 """Records that are guessed at once: progress is seen, and Ctrl-C soon heard."""
@@ -179,8 +178,6 @@ def guesses_of(
 
 def signature(folder: Path) -> str:
     """Eight characters that stand for a model's interface and age: two trainings of one name are told apart."""
-    from slm_runs.store import digest
-
     newest = max(file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file())
     return digest([attrs.asdict(read_interface(folder)), newest])[:8]
 
@@ -224,10 +221,8 @@ def written(annotated: Annotated, project: Project, mirror: Mirror, changes: Cha
 
 
 def write_lines(file: Path, made: Iterator[Mapping[str, Any]]) -> int:
-    """Write rows as JSON Lines, whole or not at all; gives their number."""
-    lines = [json.dumps(row, ensure_ascii=False) for row in made]
+    """Write rows to a file that the user may have named; gives their number."""
     try:
-        write_text(file, "".join(f"{line}\n" for line in lines))
+        return write_rows(file, made)
     except OSError as error:
         raise SlmError(f"{file}: {(error.strerror or str(error)).lower()}; name another file with --to") from None
-    return len(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -18,16 +17,15 @@ from slm.plugin import Metric
 from slm.run import Run, Show, run
 from slm_annotation.looping import RANDOM, Course, Point, trained_table
 from slm_annotation.matching import matched
-from slm_annotation.mirror import Mirror
+from slm_annotation.mirror import Changes, Mirror
 from slm_annotation.records import answered, to_item, with_fields
 from slm_annotation.resolving import resolve
-from slm_annotation.rows import valid
+from slm_annotation.rows import valid, write_rows
 from slm_annotation.selecting import select
 from slm_annotation.stage import labels_of
 from slm_annotation.syncing import Say, pull, push
 from slm_annotation.values import Guess, Item, Project
 from slm_doors.annotating import Annotated, guesses_of
-from slm_runs.store import write_text
 
 
 @frozen
@@ -119,10 +117,12 @@ class Loop:
             return [attrs.evolve(item, guess=main.get(item.key)) for item in new if item.key in wanted]
 
         push(project, mirror, list(self.items.values()), named=bool(self.annotated.keys.id), pick=pick, say=self.say)
-        while (waiting := self.waiting(mirror, wanted)) > 0:
+        waiting = self.waiting(mirror, wanted)
+        while waiting > 0:
             self.say(len(wanted) - waiting, len(wanted), "labelled")
             time.sleep(self.terms.every)
-            pull(project, mirror)
+            if pull(project, mirror) != Changes():
+                waiting = self.waiting(mirror, wanted)
         self.say(len(wanted), len(wanted), "labelled")
 
     def next(self, arm: str, guesses: Mapping[str, Guess]) -> list[str]:
@@ -185,7 +185,7 @@ class Loop:
         """The labelled records and the other splits, as files."""
         folder = self.course.file.parent
         found = {"train": folder / f"{name}.jsonl"}
-        write_text(found["train"], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_rows(found["train"], rows)
         for split, records in self.splits.items():
             if split not in self.annotated.keys.splits:
                 found[split] = folder / f"{split}.jsonl"
