@@ -182,10 +182,11 @@ def joined(
     report: dict[str, int],
 ) -> list[dict[str, Any]]:
     """The records of a split with what people said of them; `report` counts what became of each."""
-    by_digest = {item.digest: entries.get(place.number) for item, place in match.same}
+    named = bool(keys["id"])
+    known = {item.key if named else item.digest: entries.get(place.number) for item, place in match.same}
     found: list[dict[str, Any]] = []
     for record, item in zip(split, items, strict=True):
-        entry = by_digest.get(item.digest)
+        entry = known.get(item.key if named else item.digest)
         record = with_fields(record, shape, entry.fields) if entry else record
         resolved = resolve(shape, valid(entry) if entry else (), keys["resolve"])
         report["ties"] += resolved.tie
