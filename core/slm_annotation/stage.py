@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from slm.errors import SlmError
 from slm.values import Work
 from slm_annotation.matching import Match, matched
-from slm_annotation.mirror import Mirror
+from slm_annotation.mirror import Changes, Mirror
 from slm_annotation.records import answered, given, to_item, with_fields
 from slm_annotation.resolving import resolve
 from slm_annotation.rows import answer_rows, valid, write_rows
@@ -137,17 +137,23 @@ def annotate(
 
 
 def waited(project: Project, mirror: Mirror, keys: Mapping[str, Any], work: Work) -> None:
-    """Wait until as many entries are answered as wanted."""
-    while True:
-        pull(project, mirror)
-        places = [place for place in mirror.places() if place.digest]
-        share = isinstance(keys["wait"], float) and keys["wait"] <= 1
-        wanted = round(keys["wait"] * len(places)) if share else min(keys["wait"], len(places))
-        done = sum(place.answered > 0 for place in places)
+    """Wait until as many entries are answered as wanted; they are counted anew only where something changed."""
+    pull(project, mirror)
+    done, wanted = counted(mirror, keys["wait"])
+    while done < wanted:
         work.progress(done, wanted, "answered")
-        if done >= wanted:
-            return
         time.sleep(keys["every"])
+        if pull(project, mirror) != Changes():
+            done, wanted = counted(mirror, keys["wait"])
+    work.progress(done, wanted, "answered")
+
+
+def counted(mirror: Mirror, wait: float) -> tuple[int, int]:
+    """How many entries of ours are answered, and how many should be: so many, or a share of all."""
+    places = [place for place in mirror.places() if place.digest]
+    share = isinstance(wait, float) and wait <= 1
+    wanted = round(wait * len(places)) if share else min(int(wait), len(places))
+    return sum(place.answered > 0 for place in places), wanted
 
 
 def applied(
