@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from slm_annotation.matching import Conflict, Place, matched
 from slm_annotation.mirror import Changes, Mirror
-from slm_annotation.values import Entry, Item, Project
+from slm_annotation.values import Entry, Item, Project, Untaken
 
 OVERLAP = timedelta(seconds=3)
 """How far before the last look the next one begins: a change is stamped some time before it can be seen."""
@@ -179,11 +179,15 @@ def replace(project: Project, mirror: Mirror, place: Place, item: Item, side: st
 
 def send(project: Project, mirror: Mirror, batch: Sequence[Item]) -> None:
     """Put new items there. Their keys and guesses are noted first: whoever comes after a kill asks for them before
-    sending."""
+    sending. Where the place took nothing, there is nothing to ask for."""
     guesses = {item.key: item.guess for item in batch if item.guess}
     mirror.guessed(guesses)
     mirror.note(sending={"keys": [item.key for item in batch], "guessed": [*guesses], "at": time.time()})
-    numbers = project.create(batch)
+    try:
+        numbers = project.create(batch)
+    except Untaken:
+        mirror.note(sending=None)
+        raise
     mirror.sent([entered(number, item) for number, item in zip(numbers, batch, strict=True)])
     mirror.note(sending=None)
 

@@ -22,6 +22,8 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from slm.errors import SlmError
+
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "qa": ("qa",),
     "instruction": ("chat",),
@@ -115,6 +117,10 @@ class Recent:
     now: str
 
 
+class Untaken(SlmError):
+    """The place took nothing of what was sent, and is at work on nothing of it: no more will come."""
+
+
 class Project(Protocol):
     """An open annotation project, asked one thing at a time. Every method raises SlmError, with what to do, where the
     place refuses or can't be reached; nothing is sent twice by itself."""
@@ -152,7 +158,9 @@ class Project(Protocol):
         ...
 
     def create(self, items: Sequence[Item]) -> list[int]:
-        """Add items with their guesses; gives their numbers in the same order. All are stored, or none."""
+        """Add items with their guesses; gives their numbers in the same order. Raises Untaken where it is sure that
+        none was stored or will be; any other error leaves that open, and the next push waits for what may still come.
+        """
         ...
 
     def update(self, number: int, item: Item) -> None:

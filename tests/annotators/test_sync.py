@@ -1,17 +1,20 @@
 """A data set and a real project in step: what goes there, what comes back, and what changed on both sides."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+from slm.plugin import SlmError
 from slm_annotation.mirror import Mirror
 from slm_annotation.records import to_item
 from slm_annotation.rows import rows
 from slm_annotation.syncing import pull, push
-from slm_annotation.values import Guess, Item
+from slm_annotation.values import Guess, Item, Untaken
 
 
 def record(n: int, text: str = "", label: str | None = None) -> dict[str, Any]:
@@ -190,8 +193,6 @@ def test_guesses_go_along_and_are_remembered(step: Any) -> None:
     project, mirror, studio = step
 
     def pick(new: Sequence[Item], there: Sequence[Item]) -> list[Item]:
-        import attrs
-
         return [attrs.evolve(item, guess=Guess({"label": "bad"}, 0.75, "model 1")) for item in new[:2]]
 
     done = push(project, mirror, items(["first", "second", "third"]), pick=pick)
@@ -211,9 +212,112 @@ def test_a_project_of_another_server_is_not_mixed_up(step: Any, studio_jwt: Any,
 
 
 def test_the_mirror_says_when_it_is_broken(tmp_path: Path) -> None:
-    from slm.plugin import SlmError
-
     file = tmp_path / "mirror.sqlite3"
     file.write_text(json.dumps(["no data base"]) * 100)
     with pytest.raises(SlmError, match=r"mirror.sqlite3: is broken .*; delete it, and everything is read again"):
         Mirror(file)
+
+
+@pytest.fixture
+def between(proxy: Any, studio: Any, opened: Callable[..., Any], tmp_path: Path) -> Iterator[tuple[Any, Any, Mirror]]:
+    """A proxy before the server, a fresh project that is reached through it, and its mirror."""
+    way = proxy(studio)
+    project = opened(attrs.evolve(studio, url=way.url), studio.title())
+    project.prepare()
+    mirror = Mirror(tmp_path / "mirror.sqlite3")
+    yield way, project, mirror
+    mirror.close()
+
+
+def is_import(method: str, path: str) -> bool:
+    return method == "POST" and path.partition("?")[0].endswith("/import")
+
+
+@pytest.mark.parametrize(
+    ("answer", "sure"),
+    [(status, True) for status in (400, 401, 403, 404, 413, 422)]
+    + [(status, False) for status in (408, 409, 429, 500, 502, 504, "lost", "stored")],
+)
+def test_what_a_refused_push_left_open_is_noted_and_nothing_else(
+    between: tuple[Any, Any, Mirror], answer: int | str, sure: bool
+) -> None:
+    way, project, mirror = between
+    said = answer if isinstance(answer, str) else (answer, {}, b"")
+    way.rule = lambda method, path, body: said if is_import(method, path) else None
+    with pytest.raises(SlmError) as failure:
+        push(project, mirror, items(["a text"]))
+    assert isinstance(failure.value, Untaken) == sure
+    assert (mirror.fact("sending") is None) == sure
+    way.rule = lambda *request: None
+    if sure:
+        done = push(project, mirror, items(["a text", "another"]))
+        assert (done.new, done.unchanged, project.counts().entries) == (2, 0, 2)
+        assert mirror.fact("doubtful") is None
+
+
+def test_a_config_that_changes_under_an_import_is_refused_by_the_server_and_leaves_nothing_open(
+    between: tuple[Any, Any, Mirror], studio: Any
+) -> None:
+    way, project, mirror = between
+    address = f"/api/projects/{project.number}/"
+    config = studio.api("GET", address)["label_config"]
+
+    def rule(method: str, path: str, body: bytes) -> None:
+        if is_import(method, path):
+            studio.api("PATCH", address, {"label_config": config.replace("$text", "$other")})
+
+    way.rule = rule
+    with pytest.raises(Untaken, match=r"the server refuses \(400: .*other"):
+        push(project, mirror, items(["a text"]))
+    assert mirror.fact("sending") is None
+    way.rule = lambda *request: None
+    assert push(project, mirror, items(["a text"])).new == 1
+
+
+def test_an_import_in_halves_of_which_the_second_is_refused_is_asked_for(
+    between: tuple[Any, Any, Mirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slm_annotation.syncing.GRACE", (0.0, 0.0))
+    way, project, mirror = between
+    sizes: list[int] = []
+
+    def rule(method: str, path: str, body: bytes) -> Any:
+        if not is_import(method, path):
+            return None
+        sizes.append(len(json.loads(body)))
+        return {4: (413, {}, b""), 2: None if sizes == [4, 2] else (403, {}, b"")}[sizes[-1]]
+
+    way.rule = rule
+    texts = [f"text {n}" for n in range(4)]
+    with pytest.raises(SlmError) as failure:
+        push(project, mirror, items(texts))
+    assert not isinstance(failure.value, Untaken)
+    assert sizes == [4, 2, 2]
+    assert len(mirror.fact("sending")["keys"]) == 4
+    way.rule = lambda *request: None
+    done = push(project, mirror, items(texts))
+    assert (done.new, done.unchanged, project.counts().entries) == (2, 2, 4)
+
+
+def test_a_guess_that_does_not_fit_leaves_nothing_open(step: Any) -> None:
+    project, mirror, _ = step
+
+    def pick(new: Sequence[Item], there: Sequence[Item]) -> list[Item]:
+        return [attrs.evolve(item, guess=Guess({"label": "unheard of"}, 0.5, "m")) for item in new]
+
+    with pytest.raises(Untaken, match="unheard of"):
+        push(project, mirror, items(["a text"]), pick=pick)
+    assert mirror.fact("sending") is None
+
+
+@pytest.mark.parametrize("where", ["http://127.0.0.1:{closed}", "http://no-such-host.invalid", "https://{plain}"])
+def test_tasks_for_a_server_that_was_not_reached_are_untaken(step: Any, where: str) -> None:
+    from slm_annotators.studio.importing import import_tasks
+
+    project, _, studio = step
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = free.getsockname()[1]
+    project.client.url = where.format(closed=closed, plain=studio.url.removeprefix("http://"))
+    with pytest.raises(Untaken):
+        import_tasks(project.client, project.number, [{"data": {"text": "a text"}}])

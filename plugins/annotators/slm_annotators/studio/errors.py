@@ -11,17 +11,24 @@ from slm.plugin import SlmError
 
 LONGEST = 300
 AGAIN = "run it again: what is there is asked for first"
+REFUSED = (400, 401, 403, 404, 405, 406, 411, 413, 414, 415, 422, 431)
+"""Answers behind which nothing was done. Not 408, 409, 425 and 429, which a proxy may give while the server is at work.
+"""
 
 
 class Refusal(SlmError):
     """A request that came to nothing. `status` is the server's answer, 0 where there was none; `wait` the seconds that
     it asks for; `broke` whether the connection did; `unsaid` whether the server failed without a reason, as it does
-    where its SQLite database is locked before the request is looked at."""
+    where its SQLite database is locked before the request is looked at; `undone` whether it surely did nothing: it was
+    never reached, or refused."""
 
-    def __init__(self, text: str, status: int = 0, detail: str = "", wait: float = 0, broke: bool = False) -> None:
+    def __init__(
+        self, text: str, status: int = 0, detail: str = "", wait: float = 0, broke: bool = False, unsent: bool = False
+    ) -> None:
         super().__init__(text)
         self.status, self.detail, self.wait, self.broke = status, detail, wait, broke
         self.unsaid = status == 500 and not detail
+        self.undone = unsent or (status in REFUSED and not is_locked(detail))
 
 
 def refusal(place: str, what: str, reply: Any, personal: bool) -> Refusal:
@@ -113,7 +120,8 @@ def unreached(place: str, what: str, error: Exception) -> Refusal:
 
     slow = isinstance(error, httpx.TimeoutException)
     broke = not slow and not any(isinstance(each, ssl.SSLError) for each in causes(error))
-    return Refusal(f"{place}: {what}: {_why(error)}", broke=broke)
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+    return Refusal(f"{place}: {what}: {_why(error)}", broke=broke, unsent=unsent)
 
 
 def _why(error: Exception) -> str:

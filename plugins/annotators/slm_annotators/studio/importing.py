@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slm.plugin import SlmError
+from slm_annotation.values import Untaken
 
 from .client import Client
 from .errors import Refusal
@@ -18,17 +19,19 @@ PREDICTIONS = 10_000
 
 
 def import_tasks(client: Client, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Send tasks, and give their ids in the same order. A request that is too large is sent in halves."""
+    """Send tasks, and give their ids in the same order; Untaken where the server surely stored none of them. A request
+    that is too large is sent in halves."""
     what = f"adding {len(tasks):,} tasks"
     try:
         reply = client.send(
             "POST", f"/api/projects/{project}/import", what, tasks, timeout=PATIENCE, return_task_ids="true"
         )
     except Refusal as failure:
-        if failure.status != 413 or len(tasks) == 1:
-            raise
-        half = len(tasks) // 2
-        return import_tasks(client, project, tasks[:half]) + import_tasks(client, project, tasks[half:])
+        if failure.status == 413 and len(tasks) > 1:
+            return import_halves(client, project, tasks)
+        if failure.undone:
+            raise Untaken(str(failure)) from None
+        raise
     ids = reply.get("task_ids") if isinstance(reply, dict) else None
     if not isinstance(ids, list) or len(ids) != len(tasks):
         told = (
@@ -41,6 +44,16 @@ def import_tasks(client: Client, project: int, tasks: Sequence[Mapping[str, Any]
     if reply.get("prediction_count") != expected:
         mend(client, project, ids, tasks)
     return ids
+
+
+def import_halves(client: Client, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Both halves, one after the other: where the second is refused, the first is there."""
+    half = len(tasks) // 2
+    ids = import_tasks(client, project, tasks[:half])
+    try:
+        return ids + import_tasks(client, project, tasks[half:])
+    except Untaken as failure:
+        raise SlmError(str(failure)) from None
 
 
 def mend(client: Client, project: int, ids: Sequence[int], tasks: Sequence[Mapping[str, Any]]) -> None:

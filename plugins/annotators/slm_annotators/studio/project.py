@@ -11,7 +11,7 @@ import attrs
 from attrs import define, field
 
 from slm.plugin import SlmError
-from slm_annotation.values import Counts, Entry, Guess, Item, Recent
+from slm_annotation.values import Counts, Entry, Guess, Item, Recent, Untaken
 
 from .client import Client
 from .configs import config_for, with_labels
@@ -173,8 +173,11 @@ class StudioProject:
     def create(self, items: Sequence[Item]) -> list[int]:
         if not items:
             return []
-        controls = self.known()
-        tasks = [task_of(item, controls) for item in items]
+        try:
+            controls = self.known()
+            tasks = [task_of(item, controls) for item in items]
+        except SlmError as error:
+            raise Untaken(str(error)) from None
         ids = import_tasks(self.client, self.there(), tasks)
         self._show([item.guess.model for item in items if item.guess])
         return ids
