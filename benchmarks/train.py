@@ -25,7 +25,7 @@ from slm.plugin import Hardware
 from slm_recipes import scratch
 from slm_recipes.loss import choose_loss, packed_loss, padded_loss
 from slm_recipes.optimizer import adamw, apply
-from slm_recipes.packing import epoch_steps, micro_batches
+from slm_recipes.packing import epoch_steps, micro_batches, steps_per_epoch
 from slm_recipes.precision import Precision, fast_float32
 from slm_recipes.tokenizing import Tokens, gather
 
@@ -39,12 +39,17 @@ def samples(long: bool) -> Tokens:
     return gather((draw.integers(6, 1000, n).tolist(), [k >= n // 2 for k in range(n)], -1) for n in lengths)
 
 
+def steps_of(tokens: Tokens) -> list[Any]:
+    """The samples of each step of a pass."""
+    return epoch_steps(tokens.lengths, steps_per_epoch(tokens.lengths, BUDGET), 0, 0)
+
+
 def packed(model: Any, tokens: Tokens, steps: int, hardware: Hardware) -> float:
     """The recipes' loop: seconds for the steps."""
     loss, _, _ = choose_loss(model, packed_loss, padded_loss(model, 0))
     optimizer, parts, counts = (
         adamw(model, 1e-3, 0.1),
-        epoch_steps(tokens.lengths, BUDGET, 0, 0)[:steps],
+        steps_of(tokens)[:steps],
         tokens.counts(),
     )
     with fast_float32(Precision("cpu", "float32", "float32", ""), hardware):
@@ -71,7 +76,7 @@ def rows(tokens: Tokens, part: Any) -> dict[str, torch.Tensor]:
 def naive(model: Any, tokens: Tokens, steps: int, hardware: Hardware) -> float:
     """A padded loop as in most tutorials, over the same samples in each step."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
-    parts = epoch_steps(tokens.lengths, BUDGET, 0, 0)[:steps]
+    parts = steps_of(tokens)[:steps]
     begun = time.perf_counter()
     for step in parts:
         model(**rows(tokens, step)).loss.backward()
@@ -83,7 +88,7 @@ def naive(model: Any, tokens: Tokens, steps: int, hardware: Hardware) -> float:
 
 def trainer(model: Any, tokens: Tokens, steps: int, hardware: Hardware) -> float:
     """transformers' Trainer over the same number of samples a step."""
-    parts = epoch_steps(tokens.lengths, BUDGET, 0, 0)[:steps]
+    parts = steps_of(tokens)[:steps]
     order = np.concatenate(parts)
     size = len(order) // len(parts)
     with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +122,7 @@ def main() -> None:
     tokens = samples(asked.long)
     layers, hidden = scratch.shape_for(0)
     model = LlamaForCausalLM(scratch.llama(1024, 1024, layers, hidden, None))
-    useful = sum(int(tokens.lengths[step].sum()) for step in epoch_steps(tokens.lengths, BUDGET, 0, 0)[: asked.steps])
+    useful = sum(int(tokens.lengths[step].sum()) for step in steps_of(tokens)[: asked.steps])
     speeds: dict[str, list[float]] = {name: [] for name in LOOPS}
     machine = this_machine()
     for _ in range(asked.rounds):

@@ -22,10 +22,11 @@ def config(kind):
         "bert": lambda: t.BertConfig(**bert),
         "distilbert": lambda: t.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, **shared),
         "llama": lambda: t.LlamaConfig(**bert),
+        "modernbert": lambda: t.ModernBertConfig(**bert, classifier_pooling="mean", local_attention=8),
     }[kind]()
 
 
-@pytest.fixture(params=["bert", "distilbert", "llama"])
+@pytest.fixture(params=["bert", "distilbert", "llama", "modernbert"])
 def classifier(request, tmp_path):
     """An encoder (or a decoder that classifies) with random weights and its own tokenizer."""
     import tokenizers as t

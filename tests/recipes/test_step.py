@@ -5,10 +5,18 @@ import copy
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+)
 
+from slm_recipes import attention, optimizer
 from slm_recipes import loss as losses
-from slm_recipes import optimizer
 from slm_recipes.attention import lay_out, register
 from slm_recipes.packing import epoch_steps, micro_batches, pack, steps_per_epoch
 from slm_recipes.tokenizing import Tokens, gather
@@ -137,15 +145,57 @@ def test_packed_encoder_states_and_gradients_are_those_of_each_sample_alone() ->
     assert torch.allclose(gradient, model.embeddings.word_embeddings.weight.grad, atol=1e-4)
 
 
-def test_a_classifier_has_the_same_loss_packed_and_padded() -> None:
-    model, tokens = BertForSequenceClassification(bert(num_labels=3)), some_tokens()
+def modernbert(pooling: str) -> ModernBertForSequenceClassification:
+    """An encoder whose second layer sees 8 tokens to each side."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    special = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 0)
+    config = ModernBertConfig(
+        vocab_size=97,
+        local_attention=16,
+        classifier_pooling=pooling,
+        num_labels=3,
+        initializer_range=0.2,
+        **sizes,
+        **special,
+    )
+    return ModernBertForSequenceClassification(config)
+
+
+CLASSIFIERS = {
+    "bert": lambda: BertForSequenceClassification(bert(num_labels=3)),
+    "modernbert, first token": lambda: modernbert("cls"),
+    "modernbert, mean": lambda: modernbert("mean"),
+}
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, (90, 88, 3, 70, 64, 1), (90, 20)], ids=["short", "long", "two"])
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifier_has_the_same_loss_and_gradients_packed_and_padded(name: str, lengths) -> None:
+    model, tokens = CLASSIFIERS[name](), some_tokens(lengths)
     padded = losses.padded_label_loss(model, 0)
     packed, fell_back, why = losses.choose_loss(model, losses.packed_label_loss, padded)
     assert not fell_back, why
     samples = (-tokens.lengths).argsort(kind="stable")
-    together = packed(tokens, samples).item()
+    together = packed(tokens, samples)
+    together.backward()
+    gradients = [None if weight.grad is None else weight.grad.clone() for weight in model.parameters()]
+    model.zero_grad()
     model.set_attn_implementation("eager")
-    assert together == pytest.approx(padded(tokens, samples).item(), abs=1e-5)
+    alone = padded(tokens, samples)
+    alone.backward()
+    assert together.item() == pytest.approx(alone.item(), abs=1e-5)
+    for ours, weight in zip(gradients, model.parameters(), strict=True):
+        assert ours is weight.grad is None or torch.allclose(ours, weight.grad, atol=1e-4)
+
+
+def test_packing_that_ignores_a_window_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    everywhere = attention.block_mask
+    monkeypatch.setattr(attention, "block_mask", lambda padding, causal, window: everywhere(padding, causal, None))
+    model = modernbert("mean")
+    _, fell_back, why = losses.choose_loss(model, losses.packed_label_loss, losses.padded_label_loss(model, 0))
+    assert fell_back
+    assert "losses differ" in why
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "bloom", "mamba"])
@@ -164,11 +214,12 @@ def test_every_architecture_trains_with_the_loss_of_its_own_forward(architecture
 
 def test_steps_of_an_epoch_hold_every_sample_once_and_are_equally_full() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 500)
-    steps = epoch_steps(lengths, 256, seed=3, epoch=2)
+    count = steps_per_epoch(lengths, 256)
+    steps = epoch_steps(lengths, count, seed=3, epoch=2)
     assert sorted(np.concatenate(steps)) == list(range(500))
-    assert len(steps) == steps_per_epoch(lengths, 256)
+    assert len(steps) == count
     assert all(150 < lengths[step].sum() < 380 for step in steps)
-    again, other = epoch_steps(lengths, 256, seed=3, epoch=2), epoch_steps(lengths, 256, seed=3, epoch=3)
+    again, other = epoch_steps(lengths, count, seed=3, epoch=2), epoch_steps(lengths, count, seed=3, epoch=3)
     assert all((a == b).all() for a, b in zip(steps, again, strict=True))
     assert (np.concatenate(steps) != np.concatenate(other)).any()
 

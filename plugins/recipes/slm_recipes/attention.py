@@ -122,13 +122,18 @@ def block_mask(padding: torch.Tensor, causal: bool, window: int | None) -> torch
     import torch
 
     longest = padding.shape[1]
-    if causal and (window is None or window >= longest):
+    narrow = window is not None and window < longest
+    if causal and not narrow:
         return None
-    if not causal:
-        return None if not bool(padding.any()) else ~padding[:, None, None, :]
+    seen = ~padding[:, None, None, :] if not causal and bool(padding.any()) else None
+    if not narrow:
+        return seen
     place = torch.arange(longest, device=padding.device)
     behind = place[:, None] - place[None, :]
-    return (behind >= 0) & (behind < window)
+    if causal:
+        return (behind >= 0) & (behind < window)
+    near = behind.abs() < window
+    return near if seen is None else near & seen | (behind == 0)  # padding sees itself: nothing seen gives no number
 
 
 def attend(

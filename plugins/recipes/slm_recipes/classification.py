@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import ge, lt, optional
 
 from slm.plugin import Bid, Hardware, Job, Model, Rank, SlmError, Work, hookimpl
 from slm_recipes import scratch, sizing
@@ -18,13 +19,21 @@ if TYPE_CHECKING:
 class Classification(Making):
     """Train a model that gives a text one of the labels that the data has."""
 
+    subword_dropout: float | None = field(
+        default=None,
+        validator=optional([ge(0), lt(1)]),
+        metadata={"help": "Share of tokens cut anew in each pass; 0.2 for a new tokenizer, else 0 if not given."},
+    )
+
     def bid(self, job: Job, hardware: Hardware) -> Bid:
         """Best for its task, and for no other."""
         if job.task != "classification":
             return Bid(Rank.NO, f"learns labels, and the task is {job.task}")
         base, new = job.base, job.base.kind in ("scratch", "config")
-        layers, hidden = self.layers or base.layers or 2, self.hidden or base.hidden or 128
-        vocabulary = self.vocabulary or base.vocabulary or scratch.vocabulary_for(sizing.tokens_of(job) * 4, 100)
+        characters = int(sizing.tokens_of(job) * 4)
+        shape = scratch.classifier_shape(characters)
+        layers, hidden = self.layers or base.layers or shape[0], self.hidden or base.hidden or shape[1]
+        vocabulary = self.vocabulary or base.vocabulary or scratch.classifier_vocabulary(characters)
         parameters = base.parameters or 12 * layers * hidden**2 + vocabulary * hidden
         seen = sizing.tokens_of(job) * (self.epochs or (20 if new else 5))
         needs = sizing.full(parameters, parameters, seen, layers, hidden, hardware)
@@ -37,7 +46,7 @@ class Classification(Making):
         from slm_recipes import checkpoint, precision
         from slm_recipes.labelling import train_classifier
         from slm_recipes.settings import classifier_defaults
-        from slm_recipes.starting import new_classifier, open_classifier
+        from slm_recipes.starting import has_tokenizer, new_classifier, open_classifier
 
         checkpoint.seed(work.seed)
         labels = sorted({str(name) for name in train["label"]})
@@ -53,4 +62,7 @@ class Classification(Making):
             precision.choose(work.hardware, parameters, self.precision),
             classifier_defaults(new, parameters),
         )
-        return train_classifier(made, (train, validation), self, defaults, chosen, work)
+        cut = self.subword_dropout
+        if cut is None:
+            cut = 0.2 if new and not has_tokenizer(job) else 0.0
+        return train_classifier(made, (train, validation), self, defaults, chosen, work, cut)

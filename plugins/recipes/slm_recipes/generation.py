@@ -14,7 +14,7 @@ from slm_recipes.saving import generation, save_model, write_losses, write_recor
 from slm_recipes.settings import Defaults, settle, shape
 from slm_recipes.sizing import at_once
 from slm_recipes.tokenizing import Tokens, tokenize
-from slm_recipes.training import Split, Trainer, train
+from slm_recipes.training import Split, Trainer, Vary, train
 
 if TYPE_CHECKING:
     import datasets
@@ -46,6 +46,7 @@ def train_and_save(
     defaults: Defaults,
     precision: Precision,
     work: Work,
+    vary: Vary | None = None,
 ) -> Model:
     """Run the training loop on a model and its chosen loss, and write the model folder."""
     hardware, (loss, padded, why), (first, held_out) = work.hardware, chosen, splits
@@ -56,7 +57,7 @@ def train_and_save(
     )
     limit = at_once(memory, trained, frozen, *shape(model.config), 4 if precision.compute == "float32" else 2)
     settings = settle(options, defaults, first.tokens, limit=limit, seed=work.seed)
-    run = Trainer(model, loss, padded, first, held_out, settings, precision, work)
+    run = Trainer(model, loss, padded, first, held_out, settings, precision, work, vary)
     progress, products = train(run)
     write_losses(progress, work.folder)
     write_record(work.folder, model, progress, settings, precision, products, why)

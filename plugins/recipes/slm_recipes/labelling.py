@@ -11,8 +11,9 @@ from slm_recipes.loss import choose_loss, packed_label_loss, padded_label_loss
 from slm_recipes.options import Training
 from slm_recipes.precision import Precision
 from slm_recipes.settings import Defaults
+from slm_recipes.subwords import parts, varied
 from slm_recipes.tokenizing import label
-from slm_recipes.training import Split
+from slm_recipes.training import Split, Vary
 
 if TYPE_CHECKING:
     import datasets
@@ -26,6 +27,7 @@ def train_classifier(
     defaults: Defaults,
     precision: Precision,
     work: Work,
+    subword_dropout: float = 0.0,
 ) -> Model:
     """Train a classifier on texts and labels, watch the second split, and write the model folder."""
     import numpy as np
@@ -38,4 +40,15 @@ def train_classifier(
     if padded and interface.context <= 128:
         model.set_attn_implementation("eager")
     splits = [Split(each, np.ones(len(each), dtype="int64")) if each is not None else None for each in tokens]
-    return train_and_save(model, interface, (loss, padded, why), splits, options, defaults, precision, work)
+    vary = cutting(tokenizer, subword_dropout, interface.context, work.seed) if subword_dropout else None
+    return train_and_save(model, interface, (loss, padded, why), splits, options, defaults, precision, work, vary)
+
+
+def cutting(tokenizer: Tokenizer, share: float, limit: int, seed: int) -> Vary:
+    """Each epoch with this share of its merges undone."""
+    merged = parts(tokenizer)
+
+    def vary(split: Split, epoch: int) -> Split:
+        return Split(varied(split.tokens, merged, share, limit, (seed, epoch)), split.counts)
+
+    return vary

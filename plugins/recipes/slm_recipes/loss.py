@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Loss = Callable[["Tokens", "NDArray[Any]"], "torch.Tensor"]
 """Samples (longest first) of some tokens -> the sum of their losses in nats, with its gradient graph."""
 
+LONGEST = 1024
+"""The longest sample that packing is tried with: a window beyond it is not reached by most texts."""
+
 LOGITS = 2**24
 """Logits held at once: 64 MB in float32."""
 
@@ -60,17 +63,17 @@ def padded_label_loss(model: Any, filler: int) -> Loss:
 
 
 def packed_label_loss(model: Any) -> Loss:
-    """The same over packed rows, for encoders that pool the first token.
+    """The same over packed rows, for encoders that pool the first token or the mean of all.
 
-    The encoder's output is cut down to each sample's first token before the model's own head sees it.
+    The encoder's output is cut down to that one vector a sample before the model's own head sees it.
     """
+    pool = mean_of_each if getattr(model.config, "classifier_pooling", "cls") == "mean" else first_of_each
 
     def loss(tokens: Tokens, samples: NDArray[Any]) -> torch.Tensor:
         row = pack(tokens, samples, model.device)
-        first = (row.positions[0] == 0).nonzero()[:, 0]
 
         def cut(encoder: Any, _: Any, output: Any) -> Any:
-            output.last_hidden_state = output.last_hidden_state[0].index_select(0, first)[:, None]
+            output.last_hidden_state = pool(output.last_hidden_state[0], row.positions[0])[:, None]
             if getattr(encoder, "pooler", None) is not None:
                 output.pooler_output = encoder.pooler(output.last_hidden_state)
             return output
@@ -83,6 +86,19 @@ def packed_label_loss(model: Any) -> Loss:
         return label_entropy(model, logits, tokens, samples)
 
     return loss
+
+
+def first_of_each(hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """The vectors [n, H] of the first tokens of n samples in a row: hidden [T, H], positions [T]."""
+    return hidden.index_select(0, (positions == 0).nonzero()[:, 0])
+
+
+def mean_of_each(hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """The mean vectors [n, H] of n samples in a row: hidden [T, H], positions [T]."""
+    sample = (positions == 0).cumsum(0) - 1
+    lengths = sample.bincount()
+    sums = hidden.new_zeros(len(lengths), hidden.shape[1]).index_add(0, sample, hidden)
+    return sums / lengths[:, None].to(hidden.dtype)
 
 
 def label_entropy(model: Any, logits: torch.Tensor, tokens: Tokens, samples: NDArray[Any]) -> torch.Tensor:
@@ -111,14 +127,18 @@ def choose_loss(model: Any, packed: Callable[[Any], Loss], padded: Loss) -> tupl
 
 
 def compare(model: Any, packed: Loss, padded: Loss) -> float:
-    """The difference in nats a target between a packed row of three short samples and each of them alone."""
+    """The difference in nats a target between a packed row of three samples and each of them alone. They are short,
+    but for one that is longer than the model's window of attention, if it has one."""
     import numpy as np
     import torch
 
     from slm_recipes.tokenizing import gather
 
-    draw, limit = np.random.default_rng(0), min(model.config.get_text_config().vocab_size, 256)
-    samples = [(draw.integers(1, limit, size).tolist(), [True] * size, 0) for size in (13, 9, 4)]
+    config = model.config.get_text_config()
+    draw, limit = np.random.default_rng(0), min(config.vocab_size, 256)
+    window = getattr(config, "sliding_window", None) or 0
+    longest = min(max(13, window + 5), getattr(config, "max_position_embeddings", None) or 13, LONGEST)
+    samples = [(draw.integers(1, limit, size).tolist(), [True] * size, 0) for size in (longest, 9, 4)]
     tokens, training = gather(samples), model.training
     model.eval()
     with torch.no_grad():

@@ -40,17 +40,17 @@ class Padded:
     wanted: torch.Tensor
 
 
-def epoch_steps(lengths: NDArray[Any], budget: int, seed: int, epoch: int) -> list[NDArray[Any]]:
-    """The samples of each step of an epoch: shuffled by seed and epoch, cut into steps of about `budget` tokens.
+def epoch_steps(lengths: NDArray[Any], count: int, seed: int, epoch: int) -> list[NDArray[Any]]:
+    """The samples of each of an epoch's `count` steps: shuffled by seed and epoch, cut so that all have about as many
+    tokens.
 
-    A sample belongs to the step its middle token falls into, so steps are equally full and none is empty as long as
-    the budget covers the longest sample.
+    A sample belongs to the step its middle token falls into, so that none is empty as long as the longest sample has
+    no more tokens than a step.
     """
     import numpy as np
 
     order = np.random.default_rng((seed, epoch)).permutation(len(lengths))
     ends = np.cumsum(lengths[order])
-    count = steps_per_epoch(lengths, budget)
     step = (2 * ends - lengths[order]) * count // (2 * int(ends[-1]))
     return np.split(order, np.searchsorted(step, np.arange(1, count)))
 

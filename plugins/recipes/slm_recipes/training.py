@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
@@ -30,6 +31,10 @@ class Split:
     counts: NDArray[Any]
 
 
+Vary = Callable[[Split, int], Split]
+"""A split and the number of an epoch -> the same samples as this epoch sees them."""
+
+
 @define(eq=False)
 class Progress:
     """Where a run is: what a checkpoint holds besides weights. `losses` has a row of figures for each step."""
@@ -54,6 +59,11 @@ class Trainer:
     settings: Settings
     precision: Precision
     work: Work
+    vary: Vary | None = None
+
+    def split(self, epoch: int) -> Split:
+        """What an epoch learns."""
+        return self.vary(self.train, epoch) if self.vary else self.train
 
 
 def train(run: Trainer) -> tuple[Progress, str]:
@@ -68,12 +78,13 @@ def train(run: Trainer) -> tuple[Progress, str]:
     progress = resume(run, adamw)
     with fast_float32(run.precision, run.work.hardware) as products:
         begun = saved = time.monotonic() - progress.seconds
-        meter, planned, plan = Meter(run.work, settings.steps), -1, []
+        meter, planned, plan, split = Meter(run.work, settings.steps), -1, [], run.train
         while progress.step < settings.steps and not stopped(progress, settings):
             epoch, at = divmod(progress.step, settings.per_epoch)
             if epoch != planned:
-                planned, plan = epoch, epoch_steps(run.train.tokens.lengths, settings.budget, settings.seed, epoch)
-            progress.losses.append(take_step(run, adamw, plan[at], progress.step))
+                planned, split = epoch, run.split(epoch)
+                plan = epoch_steps(split.tokens.lengths, settings.per_epoch, settings.seed, epoch)
+            progress.losses.append(take_step(run, adamw, split, plan[at], progress.step))
             progress.step += 1
             if run.held_out and (progress.step % settings.evaluate_every == 0 or progress.step == settings.steps):
                 judge(run, progress)
@@ -87,9 +98,9 @@ def train(run: Trainer) -> tuple[Progress, str]:
     return progress, products
 
 
-def take_step(run: Trainer, adamw: Any, samples: NDArray[Any], step: int) -> list[float]:
+def take_step(run: Trainer, adamw: Any, split: Split, samples: NDArray[Any], step: int) -> list[float]:
     """One optimizer step, normalised by its targets over all micro-batches: [loss, rate, norm, targets, tokens]."""
-    settings, split = run.settings, run.train
+    settings = run.settings
     lengths = split.tokens.lengths
     targets = int(split.counts[samples].sum())
     total = 0.0
