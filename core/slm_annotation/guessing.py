@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from slm.errors import SlmError
@@ -23,6 +25,7 @@ ASKED: Mapping[str, str] = {
 }
 """What kind of model answers a shape: one with labels, with turns, or with plain text."""
 BATCH = 64
+PROBES = ("What can you tell me about this?", "12 of the 35 were late.", "Ein Satz, wörtlich.")
 
 Said = tuple[dict[str, Any], float]
 
@@ -55,6 +58,18 @@ def guess(
     else:
         found = written(engine, shape, fields)
     return [Guess(values, score if math.isfinite(score) else 0.0, name) for values, score in found]
+
+
+def version_of(name: str, engine: Engine) -> str:
+    """Names a model and its state: the digest is of the logarithms of the probabilities that it gives fixed texts, to
+    two places, so it is another once the model was trained anew, and the same wherever that model is served."""
+    interface, prompter = engine.prompter.interface, engine.prompter
+    if interface.task == "classification":
+        rows = [[math.log(max(p, 1e-30)) for p in row] for row in engine.classify(PROBES)]
+    else:
+        rows = engine.score([prompter.encode(text)[: interface.context] for text in PROBES])
+    said = [interface.task, interface.labels, [[round(value, 2) + 0.0 for value in row] for row in rows]]
+    return f"{name}@{blake2b(json.dumps(said).encode(), digest_size=4).hexdigest()}"
 
 
 def sorted_into(engine: Engine, shape: str, texts: Sequence[str], labels: Sequence[str], name: str) -> list[Said]:

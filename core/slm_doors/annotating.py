@@ -26,8 +26,6 @@ from slm_annotation.stage import Items, held, labels_of, mirror_folder, picker, 
 from slm_annotation.syncing import Pick, Pushed, Say, pull, push
 from slm_annotation.values import Guess, Item, Project
 from slm_data.dataset import read_splits
-from slm_models.template import read_interface
-from slm_runs.store import digest
 
 BATCH = 256
 """Records that are guessed at once: progress is seen, and Ctrl-C soon heard."""
@@ -159,13 +157,14 @@ def guesses_of(
     annotated: Annotated, model: Path, items: Sequence[Item], labels: Sequence[str], say: Say
 ) -> dict[str, Guess]:
     """What a run's model guesses of items, by key; nothing of those that it can't be asked."""
-    from slm_annotation.guessing import guess
+    from slm_annotation.guessing import guess, version_of
     from slm_doors.opening import find, open_engine
 
     found = find(model, annotated.runs)
     engine, _ = open_engine(found, registry=annotated.registry)
-    name, guesses = f"{found.name} {signature(found.model.path)}", dict[str, Guess]()
+    guesses = dict[str, Guess]()
     try:
+        name = version_of(found.name, engine)
         for at in range(0, len(items), BATCH):
             part = items[at : at + BATCH]
             made = guess(engine, annotated.shape, [item.fields for item in part], labels, name)
@@ -174,12 +173,6 @@ def guesses_of(
     finally:
         engine.close()
     return guesses
-
-
-def signature(folder: Path) -> str:
-    """Eight characters that stand for a model's interface and age: two trainings of one name are told apart."""
-    newest = max(file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file())
-    return digest([attrs.asdict(read_interface(folder)), newest])[:8]
 
 
 def file_time(folder: Path) -> Callable[[Item], str]:

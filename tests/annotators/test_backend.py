@@ -20,7 +20,8 @@ import pytest
 from attrs import frozen
 
 from slm.plugin import Engine, Hardware, Interface, Model, SlmError
-from slm_annotators.backing.guessing import open_models, version_of
+from slm_annotation.guessing import version_of
+from slm_annotators.backing.guessing import open_models
 from slm_engines.transformers import Transformers
 from slm_models.template import PLAIN, read_interface, write_interface
 

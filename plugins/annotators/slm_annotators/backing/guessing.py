@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import islice
 from threading import Event
 from typing import Any
@@ -15,13 +13,12 @@ from typing import Any
 from attrs import frozen
 
 from slm.plugin import Engine, SlmError
-from slm_annotation.guessing import ASKED, guess
+from slm_annotation.guessing import ASKED, guess, version_of
 from slm_annotation.values import SHAPES, Guess
 from slm_annotators.backing.refusals import LOG, Refused
 from slm_annotators.studio.controls import Controls, read_config
 from slm_annotators.studio.results import to_fields, to_result
 
-PROBES = ("What can you tell me about this?", "12 of the 35 were late.", "Ein Satz, wörtlich.")
 LARGEST_CONFIG = 1 << 20  # characters: configs are kept, and one of ten thousand labels has half as many
 
 
@@ -87,18 +84,6 @@ def open_models(engines: Mapping[str, Engine], block: int) -> Models:
         return fitted(served, config)
 
     return Models(served, fit, block)
-
-
-def version_of(name: str, engine: Engine) -> str:
-    """Names a model and its state: the digest is of the logarithms of the probabilities that it gives fixed texts, to
-    two places, so it is another once the model was trained anew, and the same wherever that model is served."""
-    interface, prompter = engine.prompter.interface, engine.prompter
-    if interface.task == "classification":
-        rows = [[math.log(max(p, 1e-30)) for p in row] for row in engine.classify(PROBES)]
-    else:
-        rows = engine.score([prompter.encode(text)[: interface.context] for text in PROBES])
-    said = [interface.task, interface.labels, [[round(value, 2) + 0.0 for value in row] for row in rows]]
-    return f"{name}@{blake2b(json.dumps(said).encode(), digest_size=4).hexdigest()}"
 
 
 def fitted(models: Sequence[Served], config: str) -> Fitted:
