@@ -101,7 +101,11 @@ def test_the_key_and_the_address_come_from_the_environment_where_none_is_stated(
 ) -> None:
     monkeypatch.setenv("LABEL_STUDIO_URL", studio.url + "/")
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", studio.key + "\n")
-    opened(attrs.evolve(studio, url="", key=""), studio.title()).prepare()
+    title = studio.title()
+    project = opened(attrs.evolve(studio, url="", key=""), title)
+    project.prepare()
+    assert studio.api("GET", f"/api/projects/{project.number}/")["title"] == title
+    assert project.place == f"{studio.url}/projects/{project.number}"
 
 
 def test_the_key_is_in_no_repr(studio: Any, opened: Open) -> None:
