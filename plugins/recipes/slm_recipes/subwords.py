@@ -24,9 +24,7 @@ def parts(tokenizer: Tokenizer) -> NDArray[Any]:
 
     model = json.loads(tokenizer.to_str())["model"]
     if not model.get("merges"):
-        raise SlmError(
-            f"subword_dropout: a {model['type']} tokenizer has no merges to undo; leave it out"
-        )
+        raise SlmError(f"subword_dropout: a {model['type']} tokenizer has no merges to undo; leave it out")
     numbers, found = model["vocab"], np.full((tokenizer.get_vocab_size(), 2), -1, dtype="int32")
     for pair in reversed(model["merges"]):  # of several ways to a token, the first is the one that is taken
         left, right = pair.split(" ") if isinstance(pair, str) else pair
