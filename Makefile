@@ -23,7 +23,7 @@ demo: .venv/installed
 	@echo "Serve:  $(BIN)/slm serve examples/home-commands/pipeline.toml     then open http://127.0.0.1:8080"
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

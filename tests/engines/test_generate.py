@@ -121,7 +121,7 @@ def test_what_cannot_be_answered_is_refused_at_once(engine, request_, words):
 
 def test_a_closed_engine_says_so(reopened, prompts):
     engine = reopened()
-    answer = engine.generate([Request(prompts[0], max_tokens=90)])
+    answer = engine.generate([Request(prompts[0], max_tokens=90)] * 200)  # more than are done when the first one tells
     next(answer)
     engine.close()
     with pytest.raises(SlmError, match="closed"):
