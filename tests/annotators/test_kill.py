@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
+from slm_annotation import syncing
 from slm_annotation.mirror import Mirror
 from slm_annotation.values import Counts
 
@@ -36,11 +37,12 @@ project = "{title}"
 """
 NURSERY = '''
 """Runs each command in a fork of a process that has imported everything: a kill meets work, not imports."""
-import json, os, sys, traceback
+import importlib, json, os, sys, traceback
 from pathlib import Path
 import datasets, filelock, httpx, xxhash
 import slm_annotators.studio.project, slm_doors.annotate, slm_doors.annotating, slm_doors.progress
 from slm.plugin import Hardware, SlmError, Work
+from slm_annotation import syncing
 from slm_annotation.mirror import Mirror
 from slm_annotation.records import to_item
 from slm_annotation.syncing import push
@@ -64,8 +66,16 @@ def send(title, count):
                 pick=lambda new, there: [attrs.evolve(item, guess=guess) for item in new])
     print(done.new, "sent", done.unchanged, "there")
 
+def known():
+    """Import what a command imported that came to its end."""
+    for name in Path("modules.txt").read_text().split() if Path("modules.txt").is_file() else ():
+        if name not in sys.modules:
+            importlib.import_module(name)
+
+syncing.GRACE = (float(os.environ["GRACE"]), 0.02)
 print("ready", flush=True)
 for line in sys.stdin:
+    known()
     arguments = json.loads(line)
     if not (pid := os.fork()):
         said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -82,6 +92,9 @@ for line in sys.stdin:
             traceback.print_exc()
             code = 1
         sys.stdout.flush()
+        aside = Path(f"modules.{os.getpid()}")
+        aside.write_text("\\n".join(sys.modules))
+        aside.replace("modules.txt")
         os._exit(code or 0)
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
@@ -126,7 +139,7 @@ class Nursery:
         return said
 
     def timed(self, *arguments: Any) -> float:
-        """The seconds that a command takes."""
+        """The seconds that a command takes. What it imports has to be known: one of its kind ran before."""
         begun = time.perf_counter()
         self.done(*arguments)
         return time.perf_counter() - begun
@@ -134,11 +147,13 @@ class Nursery:
 
 @pytest.fixture
 def nursery(studio: Any, tmp_path: Path) -> Iterator[Callable[..., Nursery]]:
-    """Run commands in tmp_path, for the shared server or the one at another address."""
+    """Run commands in tmp_path, for the shared server or the one at another address; `grace` are the seconds that they
+    give an import which was cut off."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(url: str = "", key: str = "") -> Nursery:
+    def start(url: str = "", key: str = "", grace: float = syncing.GRACE[0]) -> Nursery:
         env = {**os.environ, "LABEL_STUDIO_URL": url or studio.url, "LABEL_STUDIO_API_KEY": key or studio.key}
+        env["GRACE"] = str(grace)
         command = [sys.executable, "-c", NURSERY]
         process = subprocess.Popen(
             command, cwd=tmp_path, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -231,8 +246,9 @@ def test_a_push_with_guesses_killed_at_twenty_moments_sends_each_item_once(
     nursery: Callable[..., Nursery], studio: Any, tmp_path: Path
 ) -> None:
     run, title = nursery(), studio.title()
-    seconds = run.timed("send", title, 45)
-    count, cut = 45, 0
+    run.done("send", title, 15)
+    seconds = min(run.timed("send", title, 60), run.timed("send", title, 105))
+    count, cut = 105, 0
     for moment in moments(seconds, 1):
         count += 45
         cut += run.killed(moment, "send", title, count)
@@ -258,8 +274,10 @@ def test_the_command_push_killed_at_twenty_moments_makes_one_project_and_sends_e
 
     pipeline(studio.title())
     run.done("annotate", "push", "p.toml")
-    pipeline(studio.title())
-    seconds, cut = run.timed("annotate", "push", "p.toml"), 0
+    seconds, cut = 60.0, 0
+    for _ in range(2):
+        pipeline(studio.title())
+        seconds = min(seconds, run.timed("annotate", "push", "p.toml"))
     for moment in moments(seconds, 2):
         title = pipeline(studio.title())
         folders = set(tmp_path.glob("runs/annotation/*"))
@@ -302,8 +320,11 @@ def test_the_command_pull_killed_at_twenty_moments_brings_every_answer(
     write(tmp_path, [f"text number {n}" for n in range(40)])
     run.done("annotate", "push", "p.toml")
     number = project_of(studio, title)
-    answer_some(studio, number, draw)
-    seconds, cut = run.timed("annotate", "pull", "p.toml"), 0
+    run.done("annotate", "pull", "p.toml")
+    seconds, cut = 60.0, 0
+    for _ in range(2):
+        answer_some(studio, number, draw)
+        seconds = min(seconds, run.timed("annotate", "pull", "p.toml"))
     for moment in moments(seconds, 3):
         answer_some(studio, number, draw)
         cut += run.killed(moment, "annotate", "pull", "p.toml")
@@ -355,7 +376,7 @@ def test_the_command_sync_killed_at_twenty_moments_ends_in_step(
 def slow(studio: Any, proxy: Callable[..., Any], nursery: Callable[..., Nursery]) -> tuple[Any, Nursery, str]:
     """A proxy, commands that go through it, and the title of a project with 15 items in it."""
     between = proxy(studio)
-    run, title = nursery(between.url), str(studio.title())
+    run, title = nursery(between.url, grace=0.5), str(studio.title())
     run.done("send", title, 15)
     return between, run, title
 
@@ -468,28 +489,35 @@ def test_a_kill_after_a_task_was_replaced_is_no_edit_by_people(
     assert "push: 1 updated, 1 there already\n" in run.done("annotate", "push", "p.toml")
 
 
-@pytest.mark.parametrize("after", [0.02, 0.08, 0.2])
-def test_a_server_killed_in_a_push_and_started_again_has_each_item_once(
-    server: Callable[..., Any], proxy: Callable[..., Any], nursery: Callable[..., Nursery], tmp_path: Path, after: float
+def test_a_server_killed_in_pushes_and_started_again_has_each_item_once(
+    server: Callable[..., Any], proxy: Callable[..., Any], nursery: Callable[..., Nursery], tmp_path: Path
 ) -> None:
     own = server("--data-dir", str(tmp_path / "studio"))
-    between, title, imports = proxy(own), own.title(), []
+    between = proxy(own)
+    run = nursery(between.url, own.key, 0.5)
+    for after in (0.02, 0.08, 0.2):
+        title = own.title()
+        between.rule = killing(own.pid, after)
+        run.begin("send", title, 75)
+        assert run.end() == 2
+        assert len((tmp_path / "said.txt").read_text().splitlines()) == 1
+        own = server("--data-dir", str(tmp_path / "studio"))
+        between.target = own.url
+        run.done("send", title, 75)
+        tasks = tasks_of(own, project_of(own, title))
+        assert_each_once(tasks, 75)
+        assert_alike(tasks, tmp_path / "mirror.sqlite3")
+        assert run.done("send", title, 75) == "0 sent 75 there\n"
+
+
+def killing(pid: int, after: float) -> Callable[[str, str, bytes], None]:
+    """A rule that ends a server some seconds after its third import came in."""
+    imports: list[str] = []
 
     def rule(method: str, path: str, body: bytes) -> None:
         if is_import(method, path):
             imports.append(path)
             if len(imports) == 3:
-                threading.Timer(after, os.kill, [own.pid, signal.SIGKILL]).start()
+                threading.Timer(after, os.kill, [pid, signal.SIGKILL]).start()
 
-    between.rule = rule
-    run = nursery(between.url, own.key)
-    run.begin("send", title, 75)
-    assert run.end() == 2
-    assert len((tmp_path / "said.txt").read_text().splitlines()) == 1
-    again = server("--data-dir", str(tmp_path / "studio"))
-    between.target = again.url
-    run.done("send", title, 75)
-    tasks = tasks_of(again, project_of(again, title))
-    assert_each_once(tasks, 75)
-    assert_alike(tasks, tmp_path / "mirror.sqlite3")
-    assert run.done("send", title, 75) == "0 sent 75 there\n"
+    return rule
