@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from slm.plugin import Event, Metric, Metrics, Needs
+from slm_doors.annotate import quiet
 from slm_doors.progress import Progress, metrics_table
 from slm_facts.units import duration, figure, gigabytes
 
@@ -60,6 +61,23 @@ def test_lines_of_one_stage_come_no_faster_than_every_five_seconds() -> None:
 def test_a_resumed_stage_counts_its_speed_from_where_it_resumed() -> None:
     ticks = [event("progress", time, done=900 + time, total=1000, unit="steps") for time in (0, 10)]
     assert "910 of 1,000 steps (91%), 1 steps/s, 1 min 30 s left" in said(ticks)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_stage_that_runs_again_counts_its_speed_anew_where_ends_are_not_told(terminal: bool) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+    with Progress(stream, terminal=terminal) as progress:
+        show = quiet(progress)
+        for begun in (0, 1000):
+            for passed in (0, 10):
+                show(event("progress", begun + passed, done=passed, total=100, unit="steps"))
+            show(event("end", begun + 20, seconds=20.0, kept=False))
+    stream.seek(0)
+    text = stream.read()
+    if not terminal:
+        line = "recipe: 10 of 100 steps (10%), 1 steps/s, 1 min 30 s left"
+        assert text.splitlines() == ["recipe: 0 of 100 steps (0%)", line] * 2
+    assert "done" not in text
 
 
 def test_without_a_terminal_there_are_no_control_characters() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slm_annotation.mirror import Changes
     from slm_annotation.syncing import Pushed, Say
     from slm_doors import annotating
+    from slm_doors.progress import Progress
 
 app = typer.Typer(no_args_is_help=True, help="Records and an annotation project, kept in step.")
 
@@ -210,16 +211,21 @@ def shown() -> Iterator[tuple[Show, Say]]:
                 begun.add(unit)
                 progress.show(Event("start", stage, time.time(), {"title": "annotate"}))
             progress.show(Event("progress", stage, time.time(), {"done": done, "total": total, "unit": unit}))
+            if 0 < total <= done:
+                begun.discard(unit)
+                progress.close(stage)
 
-        yield quiet(progress.show), say
+        yield quiet(progress), say
 
 
-def quiet(show: Show) -> Show:
+def quiet(progress: Progress) -> Show:
     """What is kept from before needs no line at each command."""
 
     def without(event: Any) -> None:
         if event.kind in ("warning", "error", "progress"):
-            show(event)
+            progress.show(event)
+        elif event.kind == "end":
+            progress.close(event.stage)
 
     return without
 

@@ -162,24 +162,33 @@ class Loop:
         if not rows:
             raise SlmError("annotate: nobody labelled anything yet: every record so far was skipped or thrown out")
         files = self.files(f"{arm}-{number}", rows)
-        head = self.annotated.pipeline.head
-        table = trained_table(self.annotated.pipeline.table, files, f"{head.name}-{arm}-{number}")
-        done = run(
-            Pipeline.from_table(table, self.annotated.pipeline.folder),
-            self.annotated.runs,
-            self.annotated.registry,
-            self.show,
-        )
+        known = self.known(files["train"])
+        point = attrs.evolve(known, arm=arm, labels=len(keys)) if known else self.measured(arm, len(keys), files)
+        self.course.points.append(point)
+        name = self.course.metric
+        self.tell(f"{arm}: {len(keys):,} labels, {name} {point.value:.3f} ({point.low:.3f} to {point.high:.3f})")
+        if self.course.best() is point:
+            self.promote(Path(point.run))
+        self.course.save()
+
+    def known(self, file: Path) -> Point | None:
+        """A training on the very same records, as of the first batch, which all arms draw alike."""
+        for arm in self.terms.arms:
+            for number, point in enumerate(self.course.of(arm)):
+                if file.with_name(f"{arm}-{number}.jsonl").read_bytes() == file.read_bytes():
+                    return point
+        return None
+
+    def measured(self, arm: str, labels: int, files: Mapping[str, Path]) -> Point:
+        """Train and measure."""
+        annotated = self.annotated
+        name = f"{annotated.pipeline.head.name}-{files['train'].stem}"
+        table = trained_table(annotated.pipeline.table, files, name)
+        pipeline = Pipeline.from_table(table, annotated.pipeline.folder)
+        done = run(pipeline, annotated.runs, annotated.registry, self.show)
         metric = chosen_metric(done, self.course.metric or self.terms.metric)
         self.course.metric, self.course.better = metric.name, metric.better
-        point = Point(arm, len(keys), metric.value, metric.low, metric.high, str(done.folder))
-        self.course.points.append(point)
-        self.tell(
-            f"{arm}: {len(keys):,} labels, {metric.name} {metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})"
-        )
-        if self.course.best() is point:
-            self.promote(done)
-        self.course.save()
+        return Point(arm, labels, metric.value, metric.low, metric.high, str(done.folder))
 
     def files(self, name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
         """The labelled records and the other splits, as files."""
@@ -193,15 +202,15 @@ class Loop:
                     records.to_json(str(found[split]), force_ascii=False)
         return found
 
-    def promote(self, done: Run) -> None:
+    def promote(self, folder: Path) -> None:
         """Make the run the one that is served: `promoted` beside the course."""
-        self.course.promoted = str(done.folder)
+        self.course.promoted = str(folder)
         link = self.annotated.folder / "promoted"
         aside = link.with_name("promoted.part")
         aside.unlink(missing_ok=True)
-        aside.symlink_to(os.path.relpath(done.folder, link.parent), target_is_directory=True)
+        aside.symlink_to(os.path.relpath(folder, link.parent), target_is_directory=True)
         aside.replace(link)
-        self.tell(f"promoted: {done.folder}")
+        self.tell(f"promoted: {folder}")
 
     def guessed(self, arm: str, labels: Sequence[str]) -> dict[str, Guess]:
         """What an arm's newest model guesses of the records that it has no label of; nothing where it draws, or has no

@@ -66,6 +66,13 @@ class Progress:
         if event.kind in ("choice", "start", "progress", "warning", "figure", "end", "error") and said is not None:
             said(event)
 
+    def close(self, name: str) -> _Stage | None:
+        """Forget a stage, without a word: one of that name may come again. Gives it, if there was one."""
+        stage = self._stages.pop(name, None)
+        if self._bars is not None and stage is not None and stage.bar is not None:
+            self._bars.remove_task(stage.bar)
+        return stage
+
     def _choice(self, event: Event) -> None:
         self._say(f"{event.stage}: {event.data['plugin']}, {event.data['why']}", "dim")
 
@@ -114,10 +121,7 @@ class Progress:
         self._say(f"{self._mark('✗', 'failed')} {self._closed(event).title}: {event.data['message']}", "red")
 
     def _closed(self, event: Event) -> _Stage:
-        stage = self._stages.pop(event.stage, None) or _Stage(str(event.data.get("title") or event.stage))
-        if self._bars is not None and stage.bar is not None:
-            self._bars.remove_task(stage.bar)
-        return stage
+        return self.close(event.stage) or _Stage(str(event.data.get("title") or event.stage))
 
     def _mark(self, sign: str, word: str) -> str:
         encoding = (getattr(self.stream, "encoding", None) or "ascii").lower()
