@@ -175,7 +175,8 @@ class Loop:
         """A training on the very same records, as of the first batch, which all arms draw alike."""
         for arm in self.terms.arms:
             for number, point in enumerate(self.course.of(arm)):
-                if file.with_name(f"{arm}-{number}.jsonl").read_bytes() == file.read_bytes():
+                there = file.with_name(f"{arm}-{number}.jsonl")
+                if there.is_file() and there.read_bytes() == file.read_bytes():
                     return point
         return None
 

@@ -253,6 +253,7 @@ def test_the_loop_chooses_asks_trains_and_promotes(slm: Slm, labelling: str, tmp
         ("uncertain", 18), ("random", 18), ("uncertain", 36), ("random", 36)
     ]  # fmt: skip
     assert course["chosen"]["uncertain"][0] == course["chosen"]["random"][0]
+    assert len({point["run"] for point in course["points"]}) == 3
     best = max(course["points"], key=lambda point: point["value"])
     assert Path(course["promoted"]) == Path(best["run"])
     assert (folder / "promoted").resolve() == Path(best["run"]).resolve()
