@@ -27,14 +27,28 @@ def to_turns(*columns: tuple[str, Any]) -> Any:
     import pyarrow
     from pyarrow import compute
 
-    rows, width = len(columns[0][1]), len(columns)
     present = np.stack([compute.is_valid(texts).to_numpy(zero_copy_only=False) for _, texts in columns], axis=1)
     content = _interleaved([texts for _, texts in columns], present)
-    names = pyarrow.array([role for role, _ in columns])
-    roles = names.take(pyarrow.array(np.broadcast_to(np.arange(width), (rows, width))[present]))
-    offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
+    roles = _repeated([role for role, _ in columns], present)
+    each = np.full(len(present), len(columns)) if present.all() else present.sum(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(each)]).astype(np.int32)
     turns = pyarrow.StructArray.from_arrays([roles, content], fields=list(turn_type()))
     return pyarrow.ListArray.from_arrays(pyarrow.array(offsets), turns).cast(pyarrow.list_(turn_type()))
+
+
+def _repeated(roles: Sequence[str], present: Any) -> Any:
+    """The roles of each row, one after the other, row after row."""
+    import numpy as np
+    import pyarrow
+
+    rows, width = present.shape
+    if not present.all():
+        at = np.broadcast_to(np.arange(width), (rows, width))[present]
+        return pyarrow.array(roles).take(pyarrow.array(at))
+    lengths = np.tile(np.array([len(role) for role in roles]), rows)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    characters = "".join(roles).encode("ascii") * rows
+    return pyarrow.StringArray.from_buffers(present.size, pyarrow.py_buffer(offsets), pyarrow.py_buffer(characters))
 
 
 def _interleaved(columns: Sequence[Any], present: Any) -> Any:

@@ -60,7 +60,13 @@ class Csv:
             yield from self._read(file, work)
 
     def _read(self, file: File, work: Work) -> Iterator[Batch]:
-        pieces = read_utf8(file, self.encoding, work.warn)
+        heard = list[str]()
+
+        def warn(text: str) -> None:
+            heard.append(text)
+            work.warn(text)
+
+        pieces = read_utf8(file, self.encoding, warn)
         block = next(pieces, b"")
         layout = self._layout(block, file.address)
         for note in layout.notes:
@@ -70,11 +76,11 @@ class Csv:
         reader = _Reader(file.address, layout, strict=bool(self.encoding))
         line = layout.line
         for piece in pieces:
-            batch, used, breaks = reader.read(block, line, final=False)
+            batch, used, breaks = reader.read(block, line, final=False, checked=not (heard or self.encoding))
             if batch is not None:
                 yield batch
             block, line = block[used:] + piece, line + breaks
-        batch, _, _ = reader.read(block, line, final=True)
+        batch, _, _ = reader.read(block, line, final=True, checked=not (heard or self.encoding))
         if batch is not None:
             yield batch
 
@@ -99,14 +105,15 @@ class _Reader:
     layout: Layout
     strict: bool
 
-    def read(self, block: bytes, line: int, *, final: bool) -> tuple[Batch | None, int, int]:
-        """The batch of a block that begins at `line`; the bytes that were used, and the line breaks in them."""
+    def read(self, block: bytes, line: int, *, final: bool, checked: bool) -> tuple[Batch | None, int, int]:
+        """The batch of a block that begins at `line`; the bytes that were used, and the line breaks in them. A block
+        may be `checked` before: whether it is UTF-8."""
         layout = self.layout
         if layout.escaped:
             text = block.decode("utf-8", "surrogateescape")
             block = plain_quotes(text, layout.quote).encode("utf-8", "surrogateescape")
         if not layout.spaced:
-            quick = read_block(block, layout.delimiter, layout.quote, layout.names, final=final)
+            quick = read_block(block, layout.delimiter, layout.quote, layout.names, final=final, checked=checked)
             if quick is not None and not self._repeats_header(quick.table):
                 batch = Batch(quick.table, self.address, quick.lines + line)
                 return (batch if quick.table.num_rows else None), quick.used, quick.breaks

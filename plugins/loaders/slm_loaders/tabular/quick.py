@@ -23,36 +23,69 @@ class Quick:
     breaks: int
 
 
-def read_block(block: bytes, delimiter: str, quote: str, names: Sequence[str], *, final: bool) -> Quick | None:
-    """The whole records of a block that begins where a record begins; the rest of it is a record that it cuts."""
+def read_block(
+    block: bytes, delimiter: str, quote: str, names: Sequence[str], *, final: bool, checked: bool = False
+) -> Quick | None:
+    """The whole records of a block that begins where a record begins; the rest of it is a record that it cuts.
+
+    `checked` says that it is known to be UTF-8.
+    """
     import numpy as np
 
     if not delimiter.isascii() or not quote.isascii():
         return None
     data = np.frombuffer(block, np.uint8)
+    if b"\r" in block and _lone_returns(data):
+        return None
+    quotes = np.flatnonzero(data == ord(quote)) if quote and quote.encode() in block else np.zeros(0, np.int64)
+    used = len(block) if final and len(quotes) % 2 == 0 else _last_end(block, quotes)
+    if not used or (final and used < len(block)):
+        return None
+    data, quotes = data[:used], quotes[: np.searchsorted(quotes, used)]
+    if quotes.size and not _quotes_fit(data, quotes, ord(delimiter)):
+        return None
+    table = _parsed(memoryview(block)[:used], delimiter, quote, names, checked)
+    if table is None:
+        return None
+    breaks = int(np.count_nonzero(data == NEWLINE))
+    if data[-1] == NEWLINE and table.num_rows == breaks:  # then no line is blank, and no cell has a line break in it
+        return Quick(table, np.arange(breaks), used, breaks)
+    lines = _lines(data, quotes)
+    return Quick(table, lines, used, breaks) if table.num_rows == len(lines) else None
+
+
+def _lone_returns(data: Any) -> bool:
+    """Whether a carriage return stands without a line feed behind it."""
+    import numpy as np
+
+    returns = data == RETURN
+    return bool(np.count_nonzero(returns) != np.count_nonzero(returns[:-1] & (data[1:] == NEWLINE)))
+
+
+def _last_end(block: bytes, quotes: Any) -> int:
+    """Where the last line break outside of quotes ends; 0 without one."""
+    import numpy as np
+
+    end = len(block)
+    while end := block.rfind(b"\n", 0, end) + 1:
+        before = int(np.searchsorted(quotes, end))
+        if before % 2 == 0:
+            break
+        end = int(quotes[before - 1])
+    return end
+
+
+def _lines(data: Any, quotes: Any) -> Any:
+    """The line that each record begins at which is not blank."""
+    import numpy as np
+
     breaks = np.flatnonzero(data == NEWLINE)
-    if b"\r" in block and np.count_nonzero(data == RETURN) != np.count_nonzero(data[breaks[breaks > 0] - 1] == RETURN):
-        return None
-    quotes = np.flatnonzero(data == ord(quote)) if quote else breaks[:0]
     ends = _outside(breaks, quotes)
-    if final and len(data) and data[-1] != NEWLINE and len(quotes) % 2 == 0:
+    if data[-1] != NEWLINE:
         ends = np.append(ends, len(data))
-    if not ends.size:
-        return None
-    used = min(int(ends[-1]) + 1, len(data))
-    if final and used < len(data):
-        return None
-    if quotes.size and not _quotes_fit(data[:used], quotes[quotes < used], ord(delimiter)):
-        return None
     starts = np.concatenate([[0], ends[:-1] + 1])
     blank = (ends == starts) | ((ends == starts + 1) & (data[np.minimum(starts, len(data) - 1)] == RETURN))
-    starts = starts[~blank]
-    table = _parsed(memoryview(block)[:used], delimiter, quote, names)
-    if table is None or table.num_rows != len(starts):
-        return None
-    each = ends is breaks and not blank.any()
-    lines = np.arange(len(starts)) if each else np.searchsorted(breaks, starts)
-    return Quick(table, lines, used, int(np.searchsorted(breaks, used)))
+    return np.searchsorted(breaks, starts[~blank])
 
 
 def _outside(breaks: Any, quotes: Any) -> Any:
@@ -84,14 +117,14 @@ def _quotes_fit(data: Any, quotes: Any, delimiter: int) -> bool:
     return bool(starts.all() and ends.all())
 
 
-def _parsed(view: memoryview, delimiter: str, quote: str, names: Sequence[str]) -> Any:
+def _parsed(view: memoryview, delimiter: str, quote: str, names: Sequence[str], checked: bool) -> Any:
     import pyarrow
     from pyarrow import csv
 
     read = csv.ReadOptions(use_threads=False, block_size=len(view) + 1, column_names=list(names))
     parse = csv.ParseOptions(delimiter=delimiter, quote_char=quote or False, newlines_in_values=True)
     convert = csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False, check_utf8=True
+        column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False, check_utf8=not checked
     )
     try:
         return csv.read_csv(pyarrow.BufferReader(pyarrow.py_buffer(view)), read, parse, convert)
