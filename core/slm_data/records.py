@@ -68,7 +68,7 @@ def write_records(
         ahead = stack.enter_context(read_ahead(batches))
         wanted = _Wanted(task, columns, keep, address, awaited)
         tables = _mapped(ahead, wanted, tally, _Aside(folder / "rejected.jsonl", stack), progress)
-        write_tables(tables, schema, folder / f"{split}.arrow")
+        write_tables(stack.enter_context(read_ahead(tables)), schema, folder / f"{split}.arrow")
     if lost := [name for name in keep if name not in tally.columns]:
         raise SlmError(f"{address}: keep: no column {lost[0]!r} (found: {listed(list(tally.columns))})")
     _refuse_bad(tally, address, max_bad_rows)

@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import lzma
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from slm.plugin import SlmError
 from slm_loaders.csv import Csv
+from slm_loaders.tabular import quick
 from slm_loaders.tabular.quick import read_block
 
 SPECTRUM = [
@@ -330,3 +331,40 @@ def test_every_messy_table_gives_rows_or_one_line(file: str, data: Path, read: C
             except SlmError as error:
                 said = str(error)
             assert path.name in said.split("\n")[0] if said else len(found.rows) == len(found.numbers)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a,b\r\n1,"x, y"\r\n2,z\r\n',
+        'a,b\n1,"two\nlines"\n\n2,"says ""so"""\n3,end',
+        'a,b\r\n1,"one\r\n\r\ntwo"\r\n2,z\r\n\r\n',
+        "a,b\n1,x\r\n2,y\n",
+    ],
+)
+def test_where_a_block_is_looked_at_in_parts_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch, size: int, text: str
+) -> None:
+    names, block = ("a", "b"), text.encode()
+    whole = read_block(block, ",", '"', names, final=True)
+    monkeypatch.setattr(quick, "PART", size)
+    parts = read_block(block, ",", '"', names, final=True)
+    assert whole is not None
+    assert parts is not None
+    assert parts.table.to_pylist() == whole.table.to_pylist() == list(plain_rows(names, text))
+    assert list(parts.lines) == list(whole.lines)
+    assert (parts.used, parts.breaks) == (whole.used, whole.breaks) == (len(block), text.count("\n"))
+
+
+def plain_rows(names: tuple[str, ...], text: str) -> Iterator[dict[str, str]]:
+    """The rows as the standard library reads them."""
+    for row in csv.reader(io.StringIO(text, newline="")):
+        if row:
+            yield dict(zip(names, row, strict=True))
+
+
+def test_a_return_by_itself_at_the_end_of_a_part_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick, "PART", 4)
+    assert read_block(b"a,b\r1,2\n", ",", '"', ("a", "b"), final=True) is None
+    assert read_block(b"1,2\r\n3,4\r\n", ",", '"', ("a", "b"), final=True) is not None
