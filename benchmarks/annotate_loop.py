@@ -1,10 +1,10 @@
 """A loop of choosing, labelling and training, with people who answer from the gold labels, beside choosing at random.
 
-    python benchmarks/annotate_loop.py CLINC150/data_small.json --domains CLINC150/domains.json [--domain banking]
-        [--batch 100] [--budget 500] [--select uncertain] [--folder DIR]
+    python benchmarks/annotate_loop.py CLINC150/data_small.json --domains CLINC150/domains.json [--domain all]
+        [--batch 500] [--budget 2500] [--select uncertain] [--folder DIR]
 
-The intents of one domain of CLINC150 (15 of the 150; `--domain all` for all), a classifier from scratch, a real Label
-Studio server, whose address and key LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY hold. Prints the learning curve.
+The intents of CLINC150, or of one domain of it (15 of the 150), a classifier from scratch, a real Label Studio server,
+whose address and key LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY hold. Prints the learning curve.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--domains", type=Path, required=True)
-    parser.add_argument("--domain", default="banking")
-    parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--budget", type=int, default=500)
+    parser.add_argument("--domain", default="all")
+    parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--budget", type=int, default=2500)
     parser.add_argument("--select", default="uncertain")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--folder", type=Path)

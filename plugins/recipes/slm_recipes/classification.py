@@ -30,13 +30,14 @@ class Classification(Making):
         if job.task != "classification":
             return Bid(Rank.NO, f"learns labels, and the task is {job.task}")
         base, new = job.base, job.base.kind in ("scratch", "config")
-        characters = int(sizing.tokens_of(job) * 4)
-        shape = scratch.classifier_shape(characters)
+        tokens = sizing.tokens_of(job)
+        shape = scratch.classifier_shape(4 * tokens)
         layers, hidden = self.layers or base.layers or shape[0], self.hidden or base.hidden or shape[1]
-        vocabulary = self.vocabulary or base.vocabulary or scratch.classifier_vocabulary(characters)
+        vocabulary = self.vocabulary or base.vocabulary or scratch.words_in(4 * tokens)
         parameters = base.parameters or 12 * layers * hidden**2 + vocabulary * hidden
-        seen = sizing.tokens_of(job) * (self.epochs or (20 if new else 5))
-        needs = sizing.full(parameters, parameters, seen, layers, hidden, hardware)
+        seen = sizing.for_classifier(tokens, self.epochs, new)
+        looked_up = min(parameters, vocabulary * hidden)
+        needs = sizing.full(parameters, parameters, seen, layers, hidden, hardware, looked_up)
         kind = "a new encoder and its tokenizer" if new else f"{base.name} with a head for the labels"
         return sizing.fitting(Bid(Rank.BEST, f"trains {kind}, {parameters / 1e6:.1f}M weights", needs), hardware)
 

@@ -132,6 +132,12 @@ def shape_for(characters: int) -> tuple[int, int]:
     return 12, 512
 
 
+def words_in(characters: int) -> int:
+    """About how many tokens `classifier_vocabulary` comes to: texts repeat their words (Heaps' law; the figures are
+    those of short English questions)."""
+    return min(classifier_vocabulary(characters), 256 + int(16 * characters**0.44))
+
+
 def classifier_shape(characters: int) -> tuple[int, int]:
     """Layers and width of a classifier: what few texts say is in their words, and a second layer learns nothing."""
     return (1, 256) if characters < 3_000_000 else (2, 256)

@@ -39,6 +39,14 @@ def passes(tokens: int, epochs: float | None, steps: int, budget: int, limits: t
     return epochs or min(limits[1], max(limits[0], steps * budget / tokens))
 
 
+def for_classifier(tokens: int, epochs: float | None, new: bool) -> float:
+    """Tokens that a classifier sees, as `settings.classifier_defaults` has it; a new one sees words in more pieces."""
+    budget = min(2048, max(512, tokens // 50))
+    return tokens * (
+        1.3 * passes(tokens, epochs, 1000, budget, (5, 40)) if new else passes(tokens, epochs, 300, budget, (3, 20))
+    )
+
+
 def at_once(memory: int, trained: int, frozen: int, layers: int, hidden: int, size: int) -> int:
     """Tokens of a micro-batch: as many as fit in three quarters of `memory` bytes beside the weights, 256 to 4096.
 
@@ -49,16 +57,18 @@ def at_once(memory: int, trained: int, frozen: int, layers: int, hidden: int, si
     return max(256, min(4096, free // max(1, 34 * size * layers * hidden)))
 
 
-def full(parameters: int, trained: int, tokens: float, layers: int, hidden: int, hardware: Hardware) -> Needs:
+def full(
+    parameters: int, trained: int, tokens: float, layers: int, hidden: int, hardware: Hardware, looked_up: int = 0
+) -> Needs:
     """Needs of a run over so many tokens, in micro-batches of `at_once`; 6 operations a token for each trained weight,
-    4 for each frozen one."""
+    4 for each frozen one, and none for those that are only looked up: an encoder's vectors of tokens."""
     half = bool({"avx512_bf16", "amx_bf16"} & set(hardware.flags)) or hardware.gpu_memory > 0
     size = 2 if half and parameters >= SMALL else 4
     layers, hidden, frozen = max(1, layers), max(1, hidden), parameters - trained
     most = at_once(available(hardware) or 1 << 40, trained, frozen, layers, hidden, size)
     activations = 34 * size * layers * hidden * min(most, max(256, int(tokens)))
     memory = RUNTIME + 16 * trained + size * frozen + activations
-    seconds = (4 * parameters + 2 * trained) * tokens / speed(hardware, parameters) + 8
+    seconds = (4 * parameters + 2 * trained - 6 * looked_up) * tokens / speed(hardware, parameters) + 8
     return Needs(memory=memory, seconds=round(seconds, 1), disk=36 * trained + int(6 * tokens))
 
 
