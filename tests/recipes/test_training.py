@@ -120,23 +120,28 @@ import sys
 from pathlib import Path
 import datasets
 from slm.plugin import Base, Hardware, Job, Work
+from slm_recipes.classification import Classification
 from slm_recipes.pretrain import Pretrain
 rows = datasets.Dataset.from_file(sys.argv[1])
 place = Path(sys.argv[2])
 work = Work(place / "result", place / "checkpoints", Hardware(2, 8 << 30))
-recipe = Pretrain(vocabulary=300, layers=2, hidden=32, heads=2, batch_tokens=256, epochs=60, checkpoint_every=20)
-recipe.recipe(Job("x", "qa", Base("scratch")), rows, rows, work)
+recipe = {"qa": Pretrain, "classification": Classification}[sys.argv[3]]
+made = recipe(vocabulary=300, layers=2, hidden=32, heads=2, batch_tokens=256, epochs=60, checkpoint_every=20)
+made.recipe(Job("x", sys.argv[3], Base("scratch")), rows, rows, work)
 """
 
 
-def test_a_run_killed_twice_ends_like_an_unbroken_one(commands, work, tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["qa", "classification"])
+def test_a_run_killed_twice_ends_like_an_unbroken_one(task: str, commands, work, tmp_path: Path) -> None:
     from slm_data.dataset import write_splits
 
-    write_splits({"rows": commands}, tmp_path)
+    texts = [[turn["content"] for turn in turns] for turns in commands["messages"]]
+    labelled = [{"text": asked, "label": answer.split()[0]} for asked, answer in texts]
+    write_splits({"rows": commands if task == "qa" else datasets.Dataset.from_list(labelled)}, tmp_path)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start(place: Path) -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "rows.arrow", place], env=environment)
+        return subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "rows.arrow", place, task], env=environment)
 
     whole, broken = work("whole").folder.parent, work("broken").folder.parent
     assert start(whole).wait(120) == 0
