@@ -106,9 +106,14 @@ def matched(items: Sequence[Item], places: Sequence[Place], named: bool = False)
     )
 
 
+def identity(item: Item, named: bool) -> str:
+    """What tells an item from the others of its data set."""
+    return item.key if named else item.digest
+
+
 def distinct(items: Sequence[Item], named: bool) -> tuple[list[Item], int]:
     """The items without those that say what an earlier one says, and how many those were; named ones by name."""
     seen: dict[str, Item] = {}
     for item in items:
-        seen.setdefault(item.key if named else item.digest, item)
+        seen.setdefault(identity(item, named), item)
     return list(seen.values()), len(items) - len(seen)

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from slm.errors import SlmError
 from slm.values import Work
-from slm_annotation.matching import Match, matched
+from slm_annotation.matching import Match, identity, matched
 from slm_annotation.mirror import Changes, Mirror
 from slm_annotation.records import answered, given, to_item, with_fields
 from slm_annotation.resolving import resolve
@@ -189,10 +189,10 @@ def joined(
 ) -> list[dict[str, Any]]:
     """The records of a split with what people said of them; `report` counts what became of each."""
     named = bool(keys["id"])
-    known = {item.key if named else item.digest: entries.get(place.number) for item, place in match.same}
+    known = {identity(item, named): entries.get(place.number) for item, place in match.same}
     found: list[dict[str, Any]] = []
     for record, item in zip(split, items, strict=True):
-        entry = known.get(item.key if named else item.digest)
+        entry = known.get(identity(item, named))
         record = with_fields(record, shape, entry.fields) if entry else record
         resolved = resolve(shape, valid(entry) if entry else (), keys["resolve"])
         report["ties"] += resolved.tie

@@ -67,7 +67,8 @@ def write_records(
     with ExitStack() as stack:
         ahead = stack.enter_context(read_ahead(batches))
         wanted = _Wanted(task, columns, keep, address, awaited)
-        tables = _mapped(ahead, wanted, tally, _Aside(folder / "rejected.jsonl", stack), progress)
+        aside = _Aside(folder / "rejected.jsonl", stack.enter_context(ExitStack()))  # closed when the mapping has ended
+        tables = _mapped(ahead, wanted, tally, aside, progress)
         write_tables(stack.enter_context(read_ahead(tables)), schema, folder / f"{split}.arrow")
     if lost := [name for name in keep if name not in tally.columns]:
         raise SlmError(f"{address}: keep: no column {lost[0]!r} (found: {listed(list(tally.columns))})")

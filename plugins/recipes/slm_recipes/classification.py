@@ -35,7 +35,7 @@ class Classification(Making):
         layers, hidden = self.layers or base.layers or shape[0], self.hidden or base.hidden or shape[1]
         vocabulary = self.vocabulary or base.vocabulary or scratch.words_in(4 * tokens)
         parameters = base.parameters or 12 * layers * hidden**2 + vocabulary * hidden
-        seen = sizing.for_classifier(tokens, self.epochs, new)
+        seen = sizing.for_classifier(tokens, self.epochs, new, parameters)
         looked_up = min(parameters, vocabulary * hidden)
         needs = sizing.full(parameters, parameters, seen, layers, hidden, hardware, looked_up)
         kind = "a new encoder and its tokenizer" if new else f"{base.name} with a head for the labels"

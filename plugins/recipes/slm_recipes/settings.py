@@ -24,6 +24,11 @@ class Defaults:
     passes: tuple[float, float]
     tokens: tuple[int, int]
 
+    def budget(self, tokens: int) -> int:
+        """Tokens a step for data of so many tokens: about 50 steps a pass."""
+        fewest, most = self.tokens
+        return min(most, max(fewest, tokens // 50))
+
 
 def by_size(parameters: int, tiny: float, small: float, large: float) -> float:
     """A learning rate for models under 5M, under 50M, and above: the larger, the smaller its steps."""
@@ -73,8 +78,7 @@ def settle(options: Training, defaults: Defaults, tokens: Tokens, *, limit: int,
     lengths, reasons = tokens.lengths, []
     budget = options.batch_tokens
     if budget is None:
-        fewest, most = defaults.tokens
-        budget = min(most, max(fewest, int(lengths.sum()) // 50))
+        budget, (fewest, most) = defaults.budget(int(lengths.sum())), defaults.tokens
         reasons.append(f"batch_tokens = {budget}: about 50 steps a pass, within {fewest} to {most}")
     per_epoch = steps_per_epoch(lengths, budget)
     epochs = options.epochs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from slm.plugin import Bid, Hardware, Job, Needs, Rank
+from slm_recipes.settings import classifier_defaults
 
 RUNTIME = 600_000_000
 """Bytes that Python with torch and transformers takes before any model."""
@@ -39,12 +40,11 @@ def passes(tokens: int, epochs: float | None, steps: int, budget: int, limits: t
     return epochs or min(limits[1], max(limits[0], steps * budget / tokens))
 
 
-def for_classifier(tokens: int, epochs: float | None, new: bool) -> float:
-    """Tokens that a classifier sees, as `settings.classifier_defaults` has it; a new one sees words in more pieces."""
-    budget = min(2048, max(512, tokens // 50))
-    return tokens * (
-        1.3 * passes(tokens, epochs, 1000, budget, (5, 40)) if new else passes(tokens, epochs, 300, budget, (3, 20))
-    )
+def for_classifier(tokens: int, epochs: float | None, new: bool, parameters: int) -> float:
+    """Tokens that a classifier sees with its defaults; a new one sees words in more pieces."""
+    defaults = classifier_defaults(new, parameters)
+    seen = tokens * passes(tokens, epochs, defaults.steps, defaults.budget(tokens), defaults.passes)
+    return 1.3 * seen if new else seen
 
 
 def at_once(memory: int, trained: int, frozen: int, layers: int, hidden: int, size: int) -> int:

@@ -43,13 +43,13 @@ def read_block(
     used = len(block) if final and len(quotes) % 2 == 0 else _last_end(block, quotes)
     if not used or (final and used < len(block)):
         return None
-    data, quotes = data[:used], quotes[: np.searchsorted(quotes, used)]
+    data, rest, quotes = data[:used], data[used:], quotes[: np.searchsorted(quotes, used)]
     if quotes.size and not _quotes_fit(data, quotes, ord(delimiter)):
         return None
     table = _parsed(memoryview(block)[:used], delimiter, quote, names, checked)
     if table is None:
         return None
-    breaks -= int(np.count_nonzero(np.frombuffer(block, np.uint8)[used:] == NEWLINE))
+    breaks -= int(np.count_nonzero(rest == NEWLINE))
     if data[-1] == NEWLINE and table.num_rows == breaks:  # then no line is blank, and no cell has a line break in it
         return Quick(table, np.arange(breaks), used, breaks)
     lines = _lines(data, quotes)
